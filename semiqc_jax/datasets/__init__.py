@@ -1,0 +1,1 @@
+"""Raw files -> `Study` -> records: readers, the phantom, splits, the tfds builder and the packed form."""

@@ -1,0 +1,1 @@
+"""Label volumes -> curves, phases and clinical indices."""

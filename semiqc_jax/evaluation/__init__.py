@@ -1,0 +1,1 @@
+"""Overlap and surface metrics, agreement of indices, tables, plots and reports."""

@@ -1,0 +1,1 @@
+"""Evidence -> features, rules, learned classifiers -> a score per subject."""

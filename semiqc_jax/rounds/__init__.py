@@ -1,0 +1,1 @@
+"""The pseudo-label store and the semi-supervised loop."""

@@ -1,0 +1,1 @@
+"""Losses, state, the step and the loop."""
