@@ -1,10 +1,11 @@
-"""`Cohort`: a built data set, opened: what training, evaluation and the loop read, whatever form it is stored in."""
+"""`Cohort`: a built data set, opened: what training, evaluation and the loop read, in whatever form it is."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -45,18 +46,18 @@ class Subject:
 
 
 class Cohort(ABC):
-    """A built data set. Images and labels are native pixels; images uint8 within each study's intensity window."""
+    """A built data set. Images and labels are native pixels; images uint8 within the intensity window."""
 
     name: str
     task: Task
     subjects: tuple[Subject, ...]  # the order of `subjects.jsonl`; its length is N
-    splits: Mapping[str, Sequence[str]]  # split -> subject ids; the order of `train` is the published label order
+    splits: Mapping[str, Sequence[str]]  # split -> subject ids; `train` is in the published label order
 
     def index(self, subject_id: str) -> int:
         """Position of a subject in `subjects`."""
         return self._positions[subject_id]
 
-    @property
+    @cached_property
     def _positions(self) -> dict[str, int]:
         return {s.subject_id: i for i, s in enumerate(self.subjects)}
 

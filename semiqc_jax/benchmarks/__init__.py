@@ -1,0 +1,1 @@
+"""Named measurements: each sets ours against a reference, in turn, in one run."""

@@ -1,0 +1,148 @@
+"""Reader of the ACDC data set in its official layout (Bernard et al., IEEE TMI 37(11), 2018)."""
+
+from __future__ import annotations
+
+import re
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from semiqc_jax.anatomy import SHORT_AXIS, to_canonical
+from semiqc_jax.datasets.found import Found
+from semiqc_jax.datasets.nifti_file import Volume, frame_times_s, read_image, read_label
+from semiqc_jax.errors import DataError, NothingUsableError
+from semiqc_jax.study import Study, uniform_positions
+
+PATIENT = re.compile(r"patient\d+")
+
+
+def find(source: Path) -> list[Found]:
+    """Patients below `source`: `training/` and `testing/` of `patientXXX/`, or a flat folder of those.
+
+    Raises:
+        NothingUsableError: there is none.
+    """
+    folders = [
+        folder
+        for parent in (source, source / "training", source / "testing")
+        if parent.is_dir()
+        for folder in parent.iterdir()
+        if folder.is_dir() and PATIENT.fullmatch(folder.name)
+    ]
+    if not folders:
+        raise NothingUsableError("no ACDC patients", source, "give the folder above training/patientXXX/")
+    return [Found(f.name, f, partial(read, f)) for f in sorted(folders, key=lambda f: (f.name, str(f)))]
+
+
+def read(folder: Path) -> Study:
+    """Read one patient: the whole cine where `_4d.nii[.gz]` is there, else its ED and ES frames (T = 2).
+
+    Labels are those of ED and ES, complete on every slice. A warning says where they contradict `Info.cfg`.
+
+    Raises:
+        DataError: names the file and the mend.
+    """
+    patient, info = folder.name, _read_info(folder / "Info.cfg")
+    numbers = [_frame_number(info, key, folder / "Info.cfg") for key in ("ED", "ES")]
+    cine_path = _existing(folder / f"{patient}_4d.nii.gz")
+    warnings: list[str] = []
+    if cine_path.is_file():
+        cine, frames = read_image(cine_path), [n - 1 for n in numbers]
+        for key, frame in zip(("ED", "ES"), frames, strict=True):
+            if not 0 <= frame < len(cine.data):
+                what = f"{key} is frame {frame + 1} of a cine of {len(cine.data)}"
+                raise DataError(what, folder / "Info.cfg", "correct Info.cfg")
+        if info.get("nbframe", str(len(cine.data))) != str(len(cine.data)):
+            warnings.append(f"Info.cfg says {info['nbframe']} frames, the cine holds {len(cine.data)}")
+    else:
+        cine, frames = _ed_es_pair(folder, numbers), [0, 1]
+    label, drawn = _read_labels(folder, numbers, frames, cine)
+    warnings += _phase_warnings(label, frames, drawn, numbers)
+    n_slices = cine.data.shape[1]
+    labelled = np.zeros((len(cine.data), n_slices, SHORT_AXIS.n_classes), bool)
+    labelled[drawn] = True
+    return Study(
+        subject_id=patient,
+        image=cine.data,
+        spacing_mm=cine.spacing_mm,
+        slice_position_mm=uniform_positions(n_slices, cine.spacing_mm[0]),
+        affine=cine.affine,
+        frame_time_s=frame_times_s(cine),
+        label=label if drawn else None,
+        labelled=labelled if drawn else None,
+        ed_frame=frames[0],
+        es_frame=frames[1],
+        group=info.get("group"),
+        height_cm=_number(info.get("height")),
+        weight_kg=_number(info.get("weight")),
+        warnings=tuple(warnings),
+    )
+
+
+def _ed_es_pair(folder: Path, numbers: list[int]) -> Volume:
+    ed, es = (read_image(_frame_path(folder, n)) for n in numbers)
+    if ed.data.shape != es.data.shape or len(ed.data) != 1:
+        what = f"ED has shape {ed.data.shape[::-1]} and ES {es.data.shape[::-1]} (x, y, z, t)"
+        raise DataError(what, folder, "give two 3-D frames of one cine")
+    return Volume(np.concatenate([ed.data, es.data]), ed.spacing_mm, ed.affine, None)
+
+
+def _read_labels(
+    folder: Path, numbers: list[int], frames: list[int], cine: Volume
+) -> tuple[NDArray[np.uint8], list[int]]:
+    """The canonical labels [T, Z, Y, X] and the frames that have one."""
+    label, drawn = np.zeros(cine.data.shape, np.uint8), []
+    for number, frame in zip(numbers, frames, strict=True):
+        image_path, path = _frame_path(folder, number), _frame_path(folder, number, "_gt")
+        if path.is_file():
+            one = cine._replace(data=cine.data[frame : frame + 1])
+            label[frame] = to_canonical(read_label(path, one, image_path)[0], "acdc", path)
+            drawn.append(frame)
+    return label, drawn
+
+
+def _phase_warnings(label: NDArray, frames: list[int], drawn: list[int], numbers: list[int]) -> list[str]:
+    if len(set(drawn)) < 2:
+        return []
+    ed, es = (int((label[frame] == 1).sum()) for frame in frames)
+    if ed > es:
+        return []
+    return [f"Info.cfg says ED is frame {numbers[0]} and ES {numbers[1]}, but the drawn LV is larger at ES"]
+
+
+def _read_info(path: Path) -> dict[str, str]:
+    """`Info.cfg`: lines of `Key: value`, keys in lower case."""
+    try:
+        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError as error:
+        raise DataError("Info.cfg is missing", path, "copy it from the ACDC archive") from error
+    pairs = (line.partition(":") for line in lines if ":" in line)
+    return {key.strip().lower(): value.strip() for key, _, value in pairs}
+
+
+def _frame_number(info: dict[str, str], key: str, path: Path) -> int:
+    value = info.get(key.lower(), "")
+    if not value.isdigit() or int(value) < 1:
+        what = f"{key} is {value!r}" if value else f"{key} is not given"
+        raise DataError(what, path, f"write a line such as '{key}: 1' (frames count from 1)")
+    return int(value)
+
+
+def _number(text: str | None) -> float | None:
+    try:
+        value = float(text) if text else 0.0
+    except ValueError:
+        return None
+    return value if np.isfinite(value) and value > 0 else None
+
+
+def _frame_path(folder: Path, number: int, suffix: str = "") -> Path:
+    return _existing(folder / f"{folder.name}_frame{number:02d}{suffix}.nii.gz")
+
+
+def _existing(path: Path) -> Path:
+    """`path`, or the same without `.gz` where only that is there."""
+    plain = path.with_suffix("")
+    return plain if plain.is_file() and not path.is_file() else path

@@ -1,0 +1,136 @@
+"""Compare finished runs: a row a run, a summary over draws and seeds, paired differences, plots, a page."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from semiqc_jax.evaluation.agreement import bootstrap_interval, defined_mean, summary
+from semiqc_jax.evaluation.compare_tables import BASELINE, markdown, page
+from semiqc_jax.evaluation.files import figure_png
+from semiqc_jax.evaluation.plots import Dot, dot_figure
+from semiqc_jax.evaluation.runs import MEASURES, ROW_COLUMNS, Run, read_runs
+from semiqc_jax.files import write_bytes, write_csv, write_json, write_text
+
+SCHEMA = 1
+SUMMARY_COLUMNS = (
+    *("arm", "method", "labelled", "n_runs", "n_draws", "n_seeds", "n_subjects"), *MEASURES,
+    *("dice_sd_subjects", "dice_sd_runs", "dice_low", "dice_high"),
+    *("difference", "difference_low", "difference_high", "n_paired_runs"),
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The table: a record a run (`ROW_COLUMNS`), and one an arm and label budget (`SUMMARY_COLUMNS`)."""
+
+    rows: tuple[dict[str, Any], ...]
+    summary: tuple[dict[str, Any], ...]
+
+
+def compare_runs(runs_dir: Path, out_dir: Path) -> Comparison:
+    """Compare every run under `runs_dir`; writes table.{csv,md,json}, summary.csv, plots and report.html.
+
+    Raises:
+        NothingUsableError, DataError: no run, or runs that cannot be compared (`read_runs`).
+    """
+    runs = read_runs(runs_dir)
+    runs.sort(key=lambda r: (_budget(r.labelled), _arm_order(runs, r), r.draw, r.seed))
+    groups = [list(g) for _, g in itertools.groupby(runs, key=lambda r: (r.labelled, r.arm))]
+    found = Comparison(
+        rows=tuple(run.record() for run in runs), summary=tuple(summarise(group, runs) for group in groups)
+    )
+    write_csv(out_dir / "table.csv", ROW_COLUMNS, found.rows)
+    write_csv(out_dir / "summary.csv", SUMMARY_COLUMNS, found.summary)
+    header = {"schema": SCHEMA, "dataset": runs[0].dataset, "split": "test", "baseline": BASELINE}
+    write_json(out_dir / "table.json", {**header, "rows": found.rows, "summary": found.summary})
+    write_text(out_dir / "table.md", markdown(found.summary, found.rows))
+    figures = _figures(groups, found)
+    for name, png in zip(("dice_by_method.png", "difference.png"), figures.values()):
+        write_bytes(out_dir / name, png)
+    write_text(out_dir / "report.html", page(found.summary, found.rows, figures, runs[0].dataset))
+    return found
+
+
+def summarise(group: Sequence[Run], runs: Sequence[Run]) -> dict[str, Any]:
+    """One arm at one label budget: means and spread over its runs, and the difference to the baseline.
+
+    `dice_sd_subjects` is the spread over subjects of one run (averaged over runs), `dice_sd_runs` that of the
+    run means over draws and seeds. Intervals are 95 % bootstraps over patients; a patient's value is first
+    averaged over runs. The difference pairs each run with the `supervised` run of the same labels, draw,
+    seed, augmentation, network and preset.
+    """
+    first = group[0]
+    pairs = [(run, base) for run in group for base in runs if _is_baseline(base, run)]
+    gains = [
+        {s: run.by_subject[s] - base.by_subject[s] for s in run.by_subject if s in base.by_subject}
+        for run, base in pairs
+    ]
+    paired = _mean_by_subject(gains)
+    patients = _mean_by_subject([run.by_subject for run in group])
+    low, high = bootstrap_interval(patients)
+    difference_low, difference_high = bootstrap_interval(paired)
+    return {
+        "arm": first.arm,
+        "method": first.method,
+        "labelled": first.labelled,
+        "n_runs": len(group),
+        "n_draws": len({run.draw for run in group}),
+        "n_seeds": len({run.seed for run in group}),
+        "n_subjects": len(patients),
+        **{name: defined_mean([run.values[name] for run in group]) for name in MEASURES},
+        "dice_sd_subjects": defined_mean([run.dice_sd_subjects for run in group]),
+        "dice_sd_runs": summary([run.values["dice_mean"] for run in group])["sd"],
+        "dice_low": low,
+        "dice_high": high,
+        "difference": defined_mean(paired),
+        "difference_low": difference_low,
+        "difference_high": difference_high,
+        "n_paired_runs": len(pairs),
+    }
+
+
+def _is_baseline(base: Run, run: Run) -> bool:
+    same = ("labelled", "draw", "seed", "augmentation", "model", "preset")
+    return (
+        base.method in (BASELINE, f"{BASELINE}+none")
+        and run.method not in (BASELINE, f"{BASELINE}+none")
+        and all(getattr(base, key) == getattr(run, key) for key in same)
+    )
+
+
+def _mean_by_subject(values: Sequence[Mapping[str, float]]) -> list[float]:
+    ids = sorted({subject_id for by_subject in values for subject_id in by_subject})
+    return [defined_mean([v[s] for v in values if s in v]) for s in ids]
+
+
+def _budget(labelled: str) -> tuple[int, float, str]:
+    return (0, float(labelled), "") if labelled.isdigit() else (1, 0.0, labelled)
+
+
+def _arm_order(runs: Sequence[Run], run: Run) -> tuple[int, str]:
+    known = ("supervised", "self_training", "random", "confidence", "semiqcseg", "oracle")
+    return (known.index(run.method) if run.method in known else len(known), run.arm)
+
+
+def _figures(groups: Sequence[Sequence[Run]], found: Comparison) -> dict[str, bytes]:
+    dice: dict[str, list[Dot]] = {}
+    gain: dict[str, list[Dot]] = {}
+    for group, line in zip(groups, found.summary):
+        panel = f"{line['labelled']} labelled"
+        runs = tuple(run.values["dice_mean"] for run in group)
+        dice.setdefault(panel, []).append(
+            Dot(line["arm"], line["dice_mean"], line["dice_low"], line["dice_high"], runs)
+        )
+        if line["n_paired_runs"]:
+            gain.setdefault(panel, []).append(
+                Dot(line["arm"], line["difference"], line["difference_low"], line["difference_high"], ())
+            )
+    figures = {"mean Dice": figure_png(dot_figure(dice, "mean Dice (95 % over patients)"))}
+    if gain:
+        label = f"Dice gained over {BASELINE} (95 % over patients)"
+        figures[f"difference to {BASELINE}"] = figure_png(dot_figure(gain, label, zero=True))
+    return figures

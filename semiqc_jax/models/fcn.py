@@ -1,0 +1,52 @@
+"""Fully convolutional network of ukbb_cardiac (Bai et al. 2018, JCMR 20:65)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from semiqc_jax.models.layers import ConvNorm
+
+CONVOLUTIONS = (2, 2, 3, 3, 3)  # 3 x 3 convolutions a level
+
+
+class FCN(nn.Module):
+    """VGG-like encoder whose levels are each brought to 2 * base channels and full size, then joined.
+
+    The joining 1 x 1 convolution over the concatenation is split over the levels and done before upsampling
+    (bilinear resizing and 1 x 1 convolutions commute), so that no 10 * base channels are held at full size.
+    """
+
+    n_classes: int  # foreground classes C
+    base: int = 16
+    depth: int = 5
+    norm: str = "batch"
+    dropout: float = 0.0  # the published network has none
+    dtype: Any = jnp.float32
+    axis_name: str | None = None
+
+    @property
+    def divisor(self) -> int:
+        """Height and width must be multiples of this."""
+        return 2 ** (self.depth - 1)
+
+    @nn.compact
+    def __call__(self, x: Float[Array, "B H W 1"], train: bool = False) -> Float[Array, "B H W C+1"]:
+        conv = {"norm": self.norm, "dtype": self.dtype, "axis_name": self.axis_name}
+        size = x.shape[1:3]
+        branches = []
+        for level in range(self.depth):
+            for i in range(CONVOLUTIONS[level]):
+                stride = 2 if level and i == 0 else 1
+                x = ConvNorm(self.base * 2**level, stride=stride, **conv)(x, train)
+            branch = ConvNorm(2 * self.base, kernel=1, **conv)(x, train)
+            shape = (x.shape[0], *size, branch.shape[-1])
+            branches.append(branch if level == 0 else jax.image.resize(branch, shape, "bilinear"))
+        x = jnp.concatenate(branches, axis=-1)
+        for _ in range(2):
+            x = ConvNorm(4 * self.base, kernel=1, **conv)(x, train)
+        return nn.Conv(self.n_classes + 1, (1, 1), dtype=self.dtype)(x).astype(jnp.float32)

@@ -1,0 +1,143 @@
+"""`segment_studies`: the one stream that the loop, evaluation and the segmentation of new scans share."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+from numpy.typing import NDArray
+
+from semiqc_jax.datasets.cohort import Cohort
+from semiqc_jax.inputs.grid import Geometry
+from semiqc_jax.inputs.slices import canvas_of, on_canvas
+from semiqc_jax.parallel import Devices
+from semiqc_jax.segmentation.predict import Model, make_predict
+
+IN_FLIGHT = 2  # batches handed to the devices ahead of the one that is read back
+
+
+class Cine(NamedTuple):
+    """A study as it is segmented: pixels and their size, no label."""
+
+    subject_id: str
+    image: NDArray[np.uint8]  # [T, Z, Y, X]
+    pixel_mm: tuple[float, float]  # (dy, dx)
+
+
+@dataclass(frozen=True)
+class Segmentation:
+    """A segmented study, on its native grid, with what quality control may look at."""
+
+    subject_id: str
+    label: NDArray[np.uint8]  # [T, Z, Y, X], canonical codes
+    statistics: dict[str, NDArray[np.float32]]  # `slice_statistics`, each [T, Z, ...]
+
+
+@dataclass(frozen=True)
+class Segmenter:
+    """A model on its devices, compiled once per canvas size."""
+
+    model: Model
+    devices: Devices
+    batch: int
+    _predict: Callable[..., Any]
+    _variables: Any
+
+    @classmethod
+    def of(cls, model: Model, devices: Devices, batch: int = 32) -> Segmenter:
+        """Put a model on its devices; the batch is rounded up to a multiple of their number."""
+        batch = -(-batch // devices.count) * devices.count
+        predict = devices.map(make_predict(model), replicated=1, sharded=2, sum_out=False)
+        return cls(model, devices, batch, predict, devices.replicate(model.variables))
+
+    def submit(self, image: NDArray[np.uint8], geometry: Geometry) -> Any:
+        """Start the prediction of a full batch; does not wait."""
+        return self._predict(self._variables, self.devices.shard(image), self.devices.shard(geometry))
+
+
+def cohort_cines(cohort: Cohort, subjects: Iterable[int]) -> Iterator[Cine]:
+    """The cines of some subjects of a cohort, read one by one, without their labels."""
+    for i in subjects:
+        subject = cohort.subjects[i]
+        yield Cine(subject.subject_id, cohort.image(i), subject.spacing_mm[1:])
+
+
+def segment_studies(segmenter: Segmenter, cines: Iterable[Cine]) -> Iterator[Segmentation]:
+    """Segment studies one after another, in order, in bounded memory.
+
+    Slices of one or several studies fill a batch; while the devices work on it the next one is prepared. Studies
+    of one canvas size share batches; a new size starts a new batch.
+    """
+    waiting: deque[_Open] = deque()
+    flying: deque[tuple[Any, list[tuple[_Open, int]]]] = deque()
+    rows: list[tuple[_Open, int]] = []
+    canvas: tuple[int, int] = (0, 0)
+
+    def flush() -> None:
+        if rows:
+            flying.append((segmenter.submit(*_stack(rows, canvas, segmenter.batch)), list(rows)))
+            rows.clear()
+
+    def land() -> None:
+        result, landed = flying.popleft()
+        label, statistics = segmenter.devices.gather(result)
+        for at, (study, k) in enumerate(landed):
+            study.put(k, label[at], jax.tree.map(lambda x, at=at: x[at], statistics))
+
+    def finished() -> Iterator[Segmentation]:
+        while waiting and waiting[0].missing == 0:
+            yield waiting.popleft().result()
+
+    for cine in cines:
+        size = canvas_of([cine.image.shape[2:]])  # type: ignore[list-item]
+        if size != canvas:
+            flush()
+            canvas = size
+        study = _Open(cine)
+        waiting.append(study)
+        for k in range(study.missing):
+            rows.append((study, k))
+            if len(rows) == segmenter.batch:
+                flush()
+                if len(flying) > IN_FLIGHT:
+                    land()
+        yield from finished()
+    flush()
+    while flying:
+        land()
+        yield from finished()
+
+
+class _Open:
+    """A study that is being segmented: results are put in slice by slice."""
+
+    def __init__(self, cine: Cine):
+        self.cine = cine
+        self.slices = cine.image.reshape(-1, *cine.image.shape[2:])
+        self.label = np.zeros_like(self.slices)
+        self.statistics: list[Any] = [None] * len(self.slices)
+        self.missing = len(self.slices)
+
+    def put(self, k: int, label: NDArray[np.uint8], statistics: Any) -> None:
+        self.label[k] = label[: self.slices.shape[1], : self.slices.shape[2]]
+        self.statistics[k] = statistics
+        self.missing -= 1
+
+    def result(self) -> Segmentation:
+        t, z = self.cine.image.shape[:2]
+        stacked = jax.tree.map(lambda *x: np.stack(x).reshape(t, z, *np.shape(x[0])), *self.statistics)
+        return Segmentation(self.cine.subject_id, self.label.reshape(self.cine.image.shape), stacked)
+
+
+def _stack(
+    rows: list[tuple[_Open, int]], canvas: tuple[int, int], batch: int
+) -> tuple[NDArray[np.uint8], Geometry]:
+    padded = rows + rows[-1:] * (batch - len(rows))
+    image = np.stack([on_canvas(study.slices[k], canvas) for study, k in padded])
+    extent = np.array([study.slices.shape[1:] for study, _ in padded], np.float32)
+    pixel = np.array([study.cine.pixel_mm for study, _ in padded], np.float32)
+    return image, Geometry(extent, pixel)

@@ -1,0 +1,115 @@
+"""One stage of training: its method, its streams and its state, from a checkpoint to the next."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import numpy as np
+
+from semiqc_jax.checkpoints import Checkpoints
+from semiqc_jax.datasets.cohort import Cohort
+from semiqc_jax.errors import ConfigError
+from semiqc_jax.inputs.augment import AUGMENTATIONS
+from semiqc_jax.inputs.grid import Grid
+from semiqc_jax.inputs.slices import Slices
+from semiqc_jax.inputs.streams import stream
+from semiqc_jax.models.build import NetworkSpec, build_network
+from semiqc_jax.parallel import AXIS, Devices
+from semiqc_jax.rounds.sources import Source
+from semiqc_jax.segmentation.predict import Model
+from semiqc_jax.settings import Settings
+from semiqc_jax.training.loop import Hooks, run_stage
+from semiqc_jax.training.methods.method import Method, MethodState
+from semiqc_jax.training.methods.supervised import Supervised
+from semiqc_jax.training.step import Resident, TrainState, make_optimizer, make_step, stage_key
+
+
+@dataclass(frozen=True)
+class Trainer:
+    """What all stages of a run share."""
+
+    settings: Settings
+    cohort: Cohort
+    devices: Devices
+
+    @property
+    def network(self) -> NetworkSpec:
+        """The network of the run."""
+        m = self.settings.model
+        return NetworkSpec(m.name, self.cohort.task.n_classes, m.base, m.depth, m.norm, m.dropout, m.dtype)
+
+    @property
+    def grid(self) -> Grid:
+        """The network's grid."""
+        return Grid(self.settings.grid.size, self.settings.grid.pixel_mm)
+
+    def model(self, variables: Any) -> Model:
+        """The network with weights, ready to segment."""
+        return Model(self.network, variables, self.grid, self.cohort.task, self.settings.flip_average)
+
+    def method(self, stage: int) -> Method:
+        """The training method with the streams of a stage.
+
+        Raises:
+            ConfigError: a stream does not divide over the devices.
+        """
+        pseudo = self.settings.pseudo_batch if stage else 0
+        streams = {"labelled": self.settings.batch_size - pseudo, "pseudo": pseudo}
+        streams = {name: n for name, n in streams.items() if n}
+        for name, n in streams.items():
+            if n % self.devices.count:
+                raise ConfigError(
+                    f"{n} {name} examples a batch do not divide over {self.devices.count} devices",
+                    "config.batch_size",
+                    "change batch_size or pseudo_fraction, or use fewer devices",
+                )
+        return Supervised(build_network(self.network, AXIS), streams, AXIS)
+
+    def fresh(self) -> TrainState:
+        """The state before the first update."""
+        size = self.grid.size
+        example = np.zeros((1, size, size, 1), np.float32)
+        state = jax.jit(self.method(0).init)(jax.random.key(self.settings.seed), example)
+        return self.start_stage(0, jax.device_get(state))
+
+    def start_stage(self, stage: int, method_state: MethodState) -> TrainState:
+        """The state in which a stage begins: the weights go on, the optimiser and its schedule start anew."""
+        optimizer = self._optimizer(stage).init(method_state.params)
+        return TrainState(np.int32(0), method_state, jax.device_get(optimizer))  # type: ignore[arg-type]
+
+    def _optimizer(self, stage: int) -> Any:
+        s = self.settings
+        rate, updates = (s.round_learning_rate, s.round_updates) if stage else (s.learning_rate, s.updates)
+        return make_optimizer(rate, updates, s.weight_decay)
+
+    def save(self, checkpoints: Checkpoints, stage: int, done: int, state: TrainState) -> None:
+        """Save the state after `done` updates of a stage."""
+        s = self.settings
+        step = s.stage_end(stage - 1) + done if stage else done
+        variables = self.method(stage).infer(state.method)
+        info = {"round": stage, "task": self.cohort.task.name, "grid": [s.grid.size, s.grid.pixel_mm]}
+        checkpoints.save(step, variables, self.network, state, flip_average=s.flip_average, **info)
+
+    def train(self, stage: int, state: TrainState, sources: Mapping[str, Source], hooks: Hooks) -> TrainState:
+        """Run what is left of a stage."""
+        s = self.settings
+        method = self.method(stage)
+        updates = s.round_updates if stage else s.updates
+        resident: dict[str, Resident] = {}
+        streamed: dict[str, Iterator[Slices]] = {}
+        done = int(state.step)
+        for order, name in enumerate(sorted(method.streams)):
+            source = sources[name]
+            if source.bytes <= s.resident_mb * 2**20:
+                resident[name] = source.resident()
+            else:
+                key = jax.random.fold_in(stage_key((s.seed, stage)), order)
+                count = method.streams[name]
+                streamed[name] = stream(source.read, key, source.distribution, done, updates - done, count)
+        step = make_step(
+            method, self._optimizer(stage), AUGMENTATIONS[s.augmentation], self.grid, self.devices.count
+        )
+        return run_stage(step, self.devices, state, resident, streamed, (s.seed, stage), updates, hooks)

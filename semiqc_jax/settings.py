@@ -1,0 +1,223 @@
+"""Settings: a ConfigDict or plain mapping -> frozen dataclasses; all wrong values are reported at once."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import types
+import typing
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from semiqc_jax.errors import ConfigError
+from semiqc_jax.inputs.augment import AUGMENTATIONS
+from semiqc_jax.models.build import DTYPES, NETWORKS, NORMS
+from semiqc_jax.parallel import MAPPINGS
+from semiqc_jax.selection import POLICIES, SELECTORS, Policy
+
+STEPS = ("supervised",)
+METHODS: Mapping[str, tuple[str, str]] = types.MappingProxyType(
+    {
+        "supervised": ("supervised", "none"),
+        "self_training": ("supervised", "all"),
+        "random": ("supervised", "random"),
+        "confidence": ("supervised", "confidence"),
+        "semiqcseg": ("supervised", "quality"),
+        "oracle": ("supervised", "oracle"),
+    }
+)
+
+
+def _one_of(default: str, choices: Any) -> Any:
+    return field(default=default, metadata={"choices": tuple(choices)})
+
+
+def _within(default: float, low: float, high: float = float("inf")) -> Any:
+    return field(default=default, metadata={"low": low, "high": high})
+
+
+@dataclass(frozen=True)
+class ModelSettings:
+    """The network."""
+
+    name: str = _one_of("unet", NETWORKS)
+    base: int = _within(16, 1)  # filters of the first level
+    depth: int = _within(5, 2, 5)  # levels
+    norm: str = _one_of("batch", NORMS)
+    dropout: float = _within(1.0, 0, 1.9)  # U-Net: scale of the published rates
+    dtype: str = _one_of("float32", DTYPES)
+
+
+@dataclass(frozen=True)
+class GridSettings:
+    """The network's grid: square pixels around the centre of each slice."""
+
+    size: int = _within(128, 16)
+    pixel_mm: float = _within(1.8, 0.2, 10)
+
+
+@dataclass(frozen=True)
+class QualitySettings:
+    """Quality control."""
+
+    name: str = _one_of("rules", ("rules", "learned"))
+    use_confidence: bool = True  # softmax confidence joins the downstream checks
+    target_dice: float = _within(0.85, 0, 1)  # what a good segmentation is
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything that defines a run."""
+
+    method: str = "semiqcseg"
+    preset: str = ""
+    dataset: str = ""
+    data_dir: str = ""
+    step: str = _one_of("supervised", STEPS)
+    selector: str = _one_of("quality", SELECTORS)
+    policy: str = _one_of("top_fraction", POLICIES)
+    fraction: float = _within(0.5, 1e-6, 1)  # top_fraction: share of the pool that is kept
+    threshold: float = _within(0.8, 0, 1)  # threshold: smallest score that is kept
+    budget: int = _within(0, 0)  # budget: number of subjects that are kept
+    labelled: int = _within(3, 1)
+    labelled_draw: str = "published"  # or an integer: a seeded draw
+    seed: int = _within(1, 0, 2**31 - 1)
+    augmentation: str = _one_of("strong", AUGMENTATIONS)
+    model: ModelSettings = field(default_factory=ModelSettings)
+    grid: GridSettings = field(default_factory=GridSettings)
+    quality: QualitySettings = field(default_factory=QualitySettings)
+    batch_size: int = _within(16, 1)
+    pseudo_fraction: float = _within(0.5, 0, 1)  # share of a round's batch that is pseudo-labelled
+    updates: int = _within(1200, 1)  # U0: updates of stage 0
+    rounds: int = _within(2, 0)  # R
+    round_updates: int = _within(600, 1)  # U1: updates of each round
+    learning_rate: float = _within(2e-3, 0)
+    round_learning_rate: float = _within(1e-3, 0)
+    weight_decay: float = _within(1e-4, 0)
+    flip_average: bool = True  # inference averages over mirrored slices
+    inference_batch: int = _within(32, 1)
+    mapping: str = _one_of("shard_map", MAPPINGS)
+    devices: int = _within(0, 0)  # 0 = all
+    resident_mb: int = _within(2048, 0)  # a stream larger than this is read by grain instead of kept on device
+    checkpoint_every: int = _within(500, 1)
+    log_every: int = _within(20, 1)
+    stage0_from: str = ""  # a run whose stage 0 is the same: its checkpoint is taken over instead of retrained
+
+    @property
+    def pseudo_batch(self) -> int:
+        """Pseudo-labelled examples in a round's batch; none for the selector `none`."""
+        return 0 if self.selector == "none" else round(self.batch_size * self.pseudo_fraction)
+
+    @property
+    def total_updates(self) -> int:
+        """Updates of all stages."""
+        return self.updates + self.rounds * self.round_updates
+
+    @property
+    def selection_policy(self) -> Policy:
+        """How scores become weights."""
+        return Policy(self.policy, self.fraction, self.threshold, max(self.budget, 1))
+
+    def stage_end(self, stage: int) -> int:
+        """Updates done when a stage ends, counted from the start of the run."""
+        return self.updates + stage * self.round_updates
+
+    def to_dict(self) -> dict[str, Any]:
+        """Nested plain dictionary, the content of `config.json`."""
+        return dataclasses.asdict(self)
+
+
+STAGE0_FREE = {  # settings that do not touch stage 0
+    *("method", "selector", "policy", "fraction", "threshold", "budget", "quality", "pseudo_fraction", "rounds"),
+    *("round_updates", "round_learning_rate", "stage0_from", "checkpoint_every", "log_every", "inference_batch"),
+    *("flip_average", "resident_mb", "data_dir", "preset"),
+}
+
+
+def stage0_identity(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The part of a configuration that decides what stage 0 computes."""
+    return {k: v for k, v in config.items() if k not in STAGE0_FREE}
+
+
+def parse_method(method: str) -> tuple[str, str]:
+    """(step, selector) of `METHOD` or `STEP+SELECTOR`.
+
+    Raises:
+        ConfigError: no such method.
+    """
+    if method in METHODS:
+        return METHODS[method]
+    step, _, selector = method.partition("+")
+    if step in STEPS and selector in SELECTORS:
+        return step, selector
+    close = difflib.get_close_matches(method, METHODS, 1)
+    hint = f"did you mean '{close[0]}'? " if close else ""
+    raise ConfigError(
+        f"unknown method '{method}'", "config", f"{hint}one of {', '.join(METHODS)}, or STEP+SELECTOR"
+    )
+
+
+def load_settings(config: Mapping[str, Any]) -> Settings:
+    """Check a configuration and freeze it.
+
+    Raises:
+        ConfigError: lists every unknown key and every wrong value, each with a suggestion.
+    """
+    problems: list[str] = []
+    settings: Settings = _load(Settings, config, "config", problems)
+    if not problems:
+        problems += _joint_problems(settings)
+    if problems:
+        raise ConfigError(
+            f"{len(problems)} wrong setting{'s' * (len(problems) > 1)}: " + "; ".join(problems),
+            "config",
+            "mend them and run again",
+        )
+    return settings
+
+
+def _joint_problems(s: Settings) -> list[str]:
+    divisor = 2 ** (s.model.depth - 1)
+    problems = []
+    if s.grid.size % divisor:
+        problems.append(f"grid.size = {s.grid.size} is no multiple of {divisor} (model.depth = {s.model.depth})")
+    if s.labelled_draw != "published" and not s.labelled_draw.isdigit():
+        problems.append(f"labelled_draw = {s.labelled_draw!r} is neither 'published' nor an integer")
+    if s.policy == "budget" and s.budget < 1:
+        problems.append("budget = 0 keeps nobody: give the number of subjects")
+    return problems
+
+
+def _load(cls: type, config: Mapping[str, Any], path: str, problems: list[str]) -> Any:
+    fields = {f.name: f for f in dataclasses.fields(cls)}
+    types_ = typing.get_type_hints(cls)
+    values: dict[str, Any] = {}
+    for name, value in config.items():
+        if name not in fields:
+            close = difflib.get_close_matches(name, fields, 1)
+            problems.append(f"{path}.{name} does not exist" + (f" (did you mean '{close[0]}'?)" if close else ""))
+        elif dataclasses.is_dataclass(types_[name]):
+            if isinstance(value, Mapping) or hasattr(value, "items"):
+                values[name] = _load(types_[name], dict(value.items()), f"{path}.{name}", problems)  # type: ignore[arg-type]
+            else:
+                problems.append(f"{path}.{name} = {value!r} is no group of settings")
+        else:
+            values[name] = _check(f"{path}.{name}", value, types_[name], fields[name].metadata, problems)
+    return cls(**values)
+
+
+def _check(name: str, value: Any, kind: type, rule: Mapping[str, Any], problems: list[str]) -> Any:
+    if kind is float and isinstance(value, int) and not isinstance(value, bool):
+        value = float(value)
+    if kind is str and isinstance(value, int) and not isinstance(value, bool):
+        value = str(value)
+    if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
+        problems.append(f"{name} = {value!r} is no {kind.__name__}")
+    elif "choices" in rule and value not in rule["choices"]:
+        close = difflib.get_close_matches(value, rule["choices"], 1)
+        hint = f"did you mean '{close[0]}'? " if close else ""
+        problems.append(f"{name} = {value!r} ({hint}one of {', '.join(rule['choices'])})")
+    elif "low" in rule and not rule["low"] <= value <= rule["high"]:
+        problems.append(f"{name} = {value!r} is outside {rule['low']} to {rule['high']}")
+    return value

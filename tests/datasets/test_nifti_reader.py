@@ -1,0 +1,230 @@
+"""The NIfTI reader: geometry, times, what counts as drawn, and every kind of bad file."""
+
+import nibabel as nib
+import numpy as np
+import pytest
+from nifti_files import heart, pixels, save_nifti
+
+from semiqc_jax.datasets import nifti
+from semiqc_jax.datasets.nifti_file import frame_step_s, read_image, write_label
+from semiqc_jax.errors import DataError, NothingUsableError
+from semiqc_jax.study import check_study
+
+SHAPE = (20, 24, 5, 4)
+
+
+def read(path, codes="canonical"):
+    return check_study(nifti.find(path, codes)[0].read(), path)
+
+
+def test_cine_geometry_and_time(tmp_path):
+    xyzt = pixels(SHAPE)
+    study = read(save_nifti(tmp_path / "a.nii.gz", xyzt, step=40.0))
+    assert study.shape == (4, 5, 24, 20)
+    assert study.image[2, 3, 7, 11] == xyzt[11, 7, 3, 2]
+    assert study.spacing_mm == (8.0, 1.25, 1.5)
+    assert study.slice_position_mm.tolist() == [0.0, 8.0, 16.0, 24.0, 32.0]
+    np.testing.assert_array_equal(study.affine, np.diag([1.5, 1.25, 8.0, 1.0]))
+    assert study.frame_time_s is None  # 4 frames of 40 ms are no cardiac cycle
+    assert (study.label, study.ed_frame) == (None, None)
+
+
+def test_single_volume_is_one_frame(tmp_path):
+    study = read(save_nifti(tmp_path / "a.nii", pixels(SHAPE[:3])))
+    assert study.shape == (1, 5, 24, 20)
+    assert study.frame_time_s is None
+
+
+@pytest.mark.parametrize(
+    ("step", "unit", "n_frames", "expected"),
+    [
+        (37.5, "unknown", 20, 0.0375),
+        (37.5, "msec", 20, 0.0375),
+        (37.5, "sec", 20, 0.0375),  # a wrong unit, common in exports
+        (0.04, "sec", 25, 0.04),
+        (0.04, "unknown", 25, 0.04),
+        (40000.0, "usec", 25, 0.04),
+        (1.0, "sec", 30, None),  # a header's default, no cycle of 30 s
+        (0.0, "sec", 30, None),
+        (float("nan"), "sec", 30, None),
+        (40.0, "msec", 1, None),
+    ],
+)
+def test_time_step(step, unit, n_frames, expected):
+    assert frame_step_s(step, unit, n_frames) == pytest.approx(expected)
+
+
+def test_frame_times_of_a_whole_cycle(tmp_path):
+    study = read(save_nifti(tmp_path / "a.nii.gz", pixels((10, 10, 2, 20)), step=37.5))
+    np.testing.assert_allclose(study.frame_time_s, np.arange(20) * 0.0375)
+
+
+@pytest.mark.parametrize("suffix", ["_gt.nii.gz", "_gt.nii", "_label.nii.gz"])
+def test_label_beside_the_image(tmp_path, suffix):
+    path = save_nifti(tmp_path / "a.nii.gz", pixels(SHAPE))
+    save_nifti(tmp_path / f"a{suffix}", heart(4))
+    study = read(tmp_path)
+    np.testing.assert_array_equal(study.label, heart(4).T)
+    assert study.labelled.all()
+    assert (study.ed_frame, study.es_frame) == (0, 3)
+    assert [f.path for f in nifti.find(tmp_path)] == [path]
+
+
+def test_named_label_codes(tmp_path):
+    save_nifti(tmp_path / "a.nii.gz", pixels(SHAPE))
+    save_nifti(tmp_path / "a_gt.nii.gz", heart(4, lv=3, myo=2, rv=1))
+    np.testing.assert_array_equal(read(tmp_path, "acdc").label, heart(4).T)
+
+
+def test_label_stored_as_float_with_a_slope(tmp_path):
+    save_nifti(tmp_path / "a.nii.gz", pixels(SHAPE))
+    image = nib.Nifti1Image(heart(4).astype(np.float32), np.diag([1.5, 1.25, 8.0, 1.0]))
+    nib.save(image, tmp_path / "a_gt.nii.gz")
+    np.testing.assert_array_equal(read(tmp_path).label, heart(4).T)
+
+
+def test_drawn_follows_frames_classes_and_gaps():
+    label = np.zeros((3, 6, 8, 8), np.uint8)
+    label[0, [1, 2, 4]] = 2  # myocardium on slices 1, 2, 4: slice 3 was left out
+    label[0, [2, 4], 2:4, 2:4] = 1
+    label[1, 2, 2:4, 2:4] = 1  # cavity alone
+    labelled = nifti.drawn(label, 3)
+    assert labelled.shape == (3, 6, 3)
+    assert labelled[0, :, 0].tolist() == [True, True, True, False, True, True]
+    assert labelled[0, :, 1].tolist() == [True, True, True, False, True, True]
+    assert labelled[1, :, 0].all()
+    assert not labelled[1, :, 1].any()  # myocardium is not drawn at this phase
+    assert not labelled[2].any()  # nothing is drawn on this frame
+    assert not labelled[..., 2].any()  # the RV is never drawn
+
+
+def test_ids_come_from_names_or_paths(tmp_path):
+    for name in ("a/sa.nii.gz", "b/sa.nii.gz", "c/other one.nii", "c/other one_seg.nii.gz"):
+        save_nifti(tmp_path / name, pixels(SHAPE))
+    assert sorted(f.subject_id for f in nifti.find(tmp_path)) == ["a_sa", "b_sa", "other_one"]
+
+
+@pytest.mark.parametrize("name", ["nothing", "."])
+def test_no_image_is_nothing_usable(tmp_path, name):
+    with pytest.raises(NothingUsableError) as caught:
+        nifti.find(tmp_path / name)
+    assert caught.value.exit_code == 3
+
+
+def nan_pixels(path):
+    data = pixels(SHAPE).astype(np.float32)
+    data[3, 3, 3, 3] = np.nan
+    save_nifti(path, data)
+
+
+def zooms(value):
+    def make(path):
+        save_nifti(path, pixels(SHAPE[:3]))
+        content = bytearray(path.read_bytes())
+        content[76 + 4 * 3 : 76 + 4 * 4] = np.float32(value).tobytes()  # pixdim[3]
+        path.write_bytes(content)
+
+    return make
+
+
+def dimensions(*dim):
+    def make(path):
+        save_nifti(path, pixels(SHAPE[:3]))
+        content = bytearray(path.read_bytes())
+        content[40:56] = np.array([len(dim), *dim, *[1] * (7 - len(dim))], np.int16).tobytes()
+        path.write_bytes(content)
+
+    return make
+
+
+def truncated(path):
+    save_nifti(path, pixels(SHAPE))
+    path.write_bytes(path.read_bytes()[:3000])
+
+
+def colour(path):
+    dtype = np.dtype([("R", "u1"), ("G", "u1"), ("B", "u1")])
+    nib.save(nib.Nifti1Image(np.zeros(SHAPE[:3], dtype), np.eye(4)), path)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (nan_pixels, "image holds NaN or infinite pixels"),
+        (zooms(0.0), r"voxel spacing \(0\.0, 1\.25, 1\.5\) mm"),
+        (zooms(np.nan), r"voxel spacing \(nan, 1\.25, 1\.5\) mm"),
+        (truncated, "cannot be read as NIfTI"),
+        (lambda path: path.write_bytes(b"no image" * 100), "cannot be read as NIfTI"),
+        (lambda path: path.write_bytes(b""), "cannot be read as NIfTI"),
+        (dimensions(20, 24), "image has 2 dimensions"),
+        (dimensions(20, 24, 5, 2, 3), "image has 5 dimensions"),
+        (dimensions(30000, 30000, 30000), "over 2 GiB"),
+        (dimensions(20, -4, 5), r"header states the shape|cannot be read"),
+        (colour, "pixels are of type"),
+        (lambda path: save_nifti(path, np.zeros(SHAPE, np.int16)), "image is constant"),
+    ],
+)
+def test_bad_image_is_one_error_that_names_the_file(tmp_path, make, message):
+    path = tmp_path / "bad.nii"
+    make(path)
+    with pytest.raises(DataError, match=message) as caught:
+        read(path)
+    assert "bad.nii" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(("n_frames", "ndim"), [(1, 3), (25, 4)])
+def test_written_label_lies_on_the_grid_of_its_image(tmp_path, n_frames, ndim):
+    label, affine = heart(n_frames).T, np.diag([-1.5, 1.25, 8.0, 1.0])
+    affine[0, 1] = 0.1
+    path = tmp_path / "a_seg.nii.gz"
+    write_label(path, label, affine, 0.04)
+    volume = read_image(path)
+    np.testing.assert_array_equal(volume.data, label)
+    np.testing.assert_allclose(volume.affine, affine, atol=1e-6)
+    assert nib.load(path).ndim == ndim
+    assert volume.frame_step_s == (None if n_frames == 1 else pytest.approx(0.04))
+    assert [p.name for p in tmp_path.iterdir()] == ["a_seg.nii.gz"]
+
+
+def test_truncated_gzip(tmp_path):
+    path = save_nifti(tmp_path / "bad.nii.gz", pixels(SHAPE))
+    path.write_bytes(path.read_bytes()[:-2000])
+    with pytest.raises(DataError, match="cannot be read as NIfTI"):
+        read_image(path)
+
+
+@pytest.mark.parametrize(
+    ("label", "message"),
+    [
+        (heart(3), r"label has shape \(20, 24, 5, 3\) but image \(20, 24, 5, 4\)"),
+        (heart(4) * 4, r"unknown label codes \[4, 8, 12\]"),
+        (heart(4) * np.float32(0.5), r"unknown label codes \[0\.5, 1\.5\]"),
+        (np.full(SHAPE, np.nan, np.float32), r"unknown label codes \[nan\]"),
+    ],
+)
+def test_bad_label_is_one_error_that_names_the_file(tmp_path, label, message):
+    save_nifti(tmp_path / "a.nii.gz", pixels(SHAPE))
+    save_nifti(tmp_path / "a_gt.nii.gz", label)
+    with pytest.raises(DataError, match=message) as caught:
+        read(tmp_path)
+    assert "a_gt.nii.gz" in str(caught.value)
+
+
+def test_affine_that_contradicts_the_zooms_gives_a_warning(tmp_path):
+    path = tmp_path / "a.nii"
+    zooms(5.0)(path)
+    study = read(path)
+    assert study.spacing_mm == (5.0, 1.25, 1.5)
+    assert len(study.warnings) == 1
+
+
+def test_real_sunnybrook(data_dir):
+    source = data_dir / "sunnybrook"
+    if not source.is_dir():
+        pytest.skip("no Sunnybrook in SEMIQC_DATA_DIR")
+    study = read(source)
+    assert study.shape == (20, 12, 256, 256)
+    assert (study.ed_frame, study.es_frame) == (18, 7)
+    assert study.labelled.any(1)[[7, 18]].tolist() == [[True, False, False], [True, True, False]]
+    np.testing.assert_allclose(study.frame_time_s[-1], 0.7125)

@@ -1,0 +1,118 @@
+"""The learned judge on held-out broken masks, its numbers against scikit-learn's, and its stored form."""
+
+import io
+
+import jax
+import numpy as np
+import pytest
+from hearts import DZ_MM, PIXEL_MM, heart
+from sklearn.metrics import roc_auc_score
+from sklearn.svm import SVR
+
+from semiqc_jax.quality import learned
+from semiqc_jax.quality.features import features
+from semiqc_jax.quality.training_set import corrupted_training_set
+
+N, TARGET = 160, 0.85
+
+
+def cohort(key, n_subjects):
+    """Evidence and Dice of broken hearts of `n_subjects` different sizes."""
+    rng = np.random.default_rng(key)
+    labels = [
+        heart(2, 6, rng.uniform(18, 30), rng.uniform(7, 12), rng.uniform(0.15, 0.4)) for _ in range(n_subjects)
+    ]
+    return corrupted_training_set(jax.random.key(key), labels, PIXEL_MM, [np.full(6, DZ_MM)] * n_subjects, N)
+
+
+@pytest.fixture(scope="module")
+def training():
+    return cohort(0, 8)
+
+
+@pytest.fixture(scope="module")
+def held_out():
+    return cohort(1, 8)
+
+
+@pytest.fixture(scope="module")
+def classifier(training):
+    evidence, dice = training
+    return learned.fit(features(evidence), dice, TARGET, "broken ellipsoids", np.arange(N) % 8)
+
+
+def test_ranks_and_calibrates_held_out_hearts(classifier, held_out):
+    evidence, dice = held_out
+    quality = learned.assess_learned(evidence, classifier, use_confidence=False)
+    good = np.asarray(dice) >= TARGET
+    assert 0.2 < good.mean() < 0.9
+    assert roc_auc_score(good, quality.score) > 0.9
+    assert np.abs(np.asarray(quality.values[:, 0]) - dice).mean() < 0.1
+    assert abs(float(quality.score.mean()) - good.mean()) < 0.12
+    np.testing.assert_array_equal(quality.flags[:, 0], quality.score < 0.5)
+
+
+def test_numbers_are_those_of_scikit_learn(classifier, training, held_out):
+    machine = classifier.machine
+    columns = np.asarray(machine.columns)
+
+    def inputs(evidence):
+        values = features(evidence)[:, columns]
+        return np.asarray(learned.standardise(values, machine.centre, machine.scale), np.float64)
+
+    svm = SVR(C=learned.SVM_C, gamma=learned.SVM_GAMMA, epsilon=learned.SVM_EPSILON)
+    svm.fit(inputs(training[0]), np.asarray(training[1], np.float64))
+    ours = learned.expected_dice(features(held_out[0]), machine)
+    np.testing.assert_allclose(ours, svm.predict(inputs(held_out[0])), atol=2e-3)
+
+
+def test_confidence_joins_only_if_used(classifier, held_out):
+    evidence = held_out[0]
+    doubtful = evidence._replace(confidence=evidence.confidence * 0.7)
+    alone = learned.assess_learned(evidence, classifier, use_confidence=False).score
+    np.testing.assert_array_equal(learned.assess_learned(doubtful, classifier, use_confidence=False).score, alone)
+    sure = np.asarray(learned.assess_learned(evidence, classifier).score)
+    unsure = np.asarray(learned.assess_learned(doubtful, classifier).score)
+    assert (unsure <= sure).all()
+    np.testing.assert_allclose(sure, np.sqrt(alone / (1 + np.exp(-0.2 / 0.04))), rtol=1e-3, atol=1e-6)
+
+
+def test_stored_and_read_it_is_the_same(classifier, held_out):
+    file = io.BytesIO()
+    np.savez(file, **learned.to_arrays(classifier))
+    file.seek(0)
+    with np.load(file, allow_pickle=False) as arrays:
+        again = learned.from_arrays(arrays)
+        changed = {**arrays, "features": np.array(["no such feature"])}
+    assert (again.target, again.learned_from) == (TARGET, "broken ellipsoids")
+    for a, b in zip(
+        learned.assess_learned(held_out[0], again), learned.assess_learned(held_out[0], classifier), strict=True
+    ):
+        np.testing.assert_array_equal(a, b)
+    with pytest.raises(ValueError, match="no such feature"):
+        learned.from_arrays(changed)
+
+
+def test_says_why(classifier, held_out):
+    evidence, dice = held_out
+    quality = learned.assess_learned(evidence, classifier)
+    worst, best = int(np.argmin(dice)), int(np.argmax(dice))
+    sentence = learned.learned_reasons(jax.tree.map(lambda x: x[worst], quality), classifier)
+    assert len(sentence) == 1
+    assert sentence[0].endswith("wanted 0.85 (learned from broken ellipsoids)")
+    assert learned.learned_reasons(jax.tree.map(lambda x: x[best], quality), classifier) == []
+
+
+def test_constant_features_and_one_kind_of_label_do_no_harm(training):
+    values, dice = np.array(features(training[0])), np.asarray(training[1])
+    values[:, 3] = 1.0
+    fitted = learned.fit(values, dice, 1.5, "a target that nothing reaches")
+    assert 3 not in np.asarray(fitted.machine.columns)
+    quality = learned.assess_learned(training[0], fitted)
+    assert np.isfinite(np.asarray(quality.score)).all()
+    assert quality.flags.all()
+
+
+def test_one_subject_is_not_enough(training):
+    with pytest.raises(ValueError, match="two subjects"):
+        learned.fit(features(training[0]), training[1], TARGET, "one heart", np.zeros(N))

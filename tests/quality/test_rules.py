@@ -1,0 +1,84 @@
+"""Rules: what fires, what it says, and how it is configured."""
+
+import jax
+import numpy as np
+import pytest
+from hearts import evidence_of, heart
+
+from semiqc_jax.errors import ConfigError
+from semiqc_jax.quality.features import FEATURE_INDEX
+from semiqc_jax.quality.rules import RULES, assess_rules, configure_rules, reasons
+
+NAMES = [rule.name for rule in RULES]
+
+
+def row(quality, n=0):
+    return jax.tree.map(lambda x: np.asarray(x)[n], quality)
+
+
+def test_rules_are_on_features_and_can_speak():
+    assert len(set(NAMES)) == len(NAMES)
+    for rule in RULES:
+        assert rule.name in FEATURE_INDEX
+        assert bool(rule.too_low) == (rule.low is not None)
+        assert bool(rule.too_high) == (rule.high is not None)
+
+
+def test_a_good_heart_passes_and_damage_lowers_the_score():
+    label = heart()
+    damaged = label.copy()
+    damaged[:, 3] = 0
+    wrecked = damaged.copy()
+    wrecked[0, 1:3, 2:14, 2:14] = 3
+    wrecked[1, 5] = 0
+    nothing = np.zeros_like(label)
+    quality = assess_rules(evidence_of(label, damaged, wrecked, nothing))
+    score = np.asarray(quality.score)
+    assert reasons(row(quality)) == []
+    assert score[0] > 0.9
+    assert np.all(np.diff(score) < -0.03)
+    assert np.all((score >= 0) & (score <= 1))
+    assert reasons(row(quality, 1)) == [
+        f"Areas jump from slice to slice (roughness {float(quality.values[1, 0]):.2f})",
+        "12% of the slices within a structure are empty",
+    ]
+    assert not np.isnan(np.asarray(quality.values)).any()
+
+
+def test_the_stroke_volume_sentence():
+    label = heart()
+    label[1][label[1] == 3] = 0
+    label[1, :3] = np.where((label[1, :3] == 0) & (label[0, :3] == 3), 3, label[1, :3])
+    rules = configure_rules({"stroke_volume_mismatch": (-20.0, 20.0)})
+    quality = assess_rules(evidence_of(label), rules)
+    value = float(quality.values[0, NAMES.index("stroke_volume_mismatch")])
+    assert value > 20
+    assert f"RV stroke volume exceeds LV stroke volume by {value:.0f} %" in reasons(row(quality), rules)
+    off = configure_rules(off=["stroke_volume_mismatch"])
+    assert not any("stroke" in sentence for sentence in reasons(row(assess_rules(evidence_of(label), off)), off))
+
+
+def test_low_confidence_counts_only_if_used():
+    evidence = evidence_of(heart(), heart())
+    unsure = evidence._replace(confidence=evidence.confidence * np.array([1.0, 0.7])[:, None, None])
+    quality = assess_rules(unsure)
+    assert quality.score[1] < quality.score[0] - 0.1
+    assert reasons(row(quality, 1)) == ["The network is unsure (mean confidence 0.70)"]
+    downstream = assess_rules(unsure, use_confidence=False)
+    assert downstream.score[1] == downstream.score[0]
+    assert reasons(row(downstream, 1)) == []
+
+
+def test_a_value_on_a_limit_passes_and_one_beyond_fails():
+    evidence = evidence_of(heart())
+    value = float(assess_rules(evidence).values[0, NAMES.index("lv_edv")])
+    for high, failed in ((value * 1.001, False), (value * 0.999, True)):
+        rules = configure_rules({"lv_edv": (None, high)})
+        assert bool(assess_rules(evidence, rules).flags[0, NAMES.index("lv_edv")]) == failed
+
+
+def test_wrong_configuration_is_named():
+    with pytest.raises(ConfigError, match=r"no rule ejection, roughness"):
+        configure_rules({"roughness": (None, 1.0)}, off=["ejection"])
+    with pytest.raises(ConfigError, match=r"limits of lv_ef"):
+        configure_rules({"lv_ef": (80.0, 20.0)})

@@ -1,0 +1,108 @@
+"""Statistics of one slice against numbers counted by hand, and components against scipy."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import ndimage
+
+from semiqc_jax.segmentation.slice_statistics import connected_components, label_statistics, slice_statistics
+
+RING = np.array(
+    [
+        [0, 0, 0, 0, 0, 0, 0],
+        [0, 2, 2, 2, 2, 0, 0],
+        [0, 2, 1, 1, 2, 0, 0],
+        [0, 2, 1, 1, 3, 0, 0],
+        [0, 2, 2, 0, 3, 0, 0],
+        [0, 0, 0, 0, 0, 0, 2],
+        [0, 0, 0, 0, 0, 0, 0],
+    ]
+)
+SPIRAL = np.array(
+    [
+        [1, 1, 1, 1, 1, 1, 1],
+        [0, 0, 0, 0, 0, 0, 1],
+        [1, 1, 1, 1, 1, 0, 1],
+        [1, 0, 0, 0, 1, 0, 1],
+        [1, 0, 1, 1, 1, 0, 1],
+        [1, 0, 0, 0, 0, 0, 1],
+        [1, 1, 1, 1, 1, 1, 1],
+    ]
+)
+statistics = jax.jit(label_statistics, static_argnums=1)
+
+
+def test_a_small_heart_by_hand():
+    found = statistics(RING, 3, 2.0)
+    np.testing.assert_array_equal(found["area_mm2"], [16, 44, 8])
+    np.testing.assert_array_equal(found["perimeter_mm"], [16, 56, 12])
+    np.testing.assert_array_equal(found["components"], [1, 2, 1])
+    np.testing.assert_allclose(found["largest_fraction"], [1, 10 / 11, 1])
+    np.testing.assert_allclose(found["centroid_mm"][0], [-1, -1])
+    np.testing.assert_allclose(found["centroid_mm"][2], [1, 2])
+    assert found["enclosure"] == 6 / 8
+    assert found["contact"] == 1 / 8
+    assert found["uncertain_pixels"] == 17
+    assert found["confidence"] == 1
+    assert found["entropy"] == 0
+
+
+def test_an_empty_slice():
+    found = statistics(np.zeros((5, 6), int), 2, 1.5)
+    for name in ("area_mm2", "centroid_mm", "perimeter_mm", "components", "contact", "entropy"):
+        assert not np.any(found[name]), name
+    np.testing.assert_array_equal(found["largest_fraction"], 1)
+    assert found["enclosure"] == found["confidence"] == 1
+
+
+def test_a_structure_that_fills_the_image_borders_on_its_edge():
+    found = statistics(np.ones((3, 3), int), 2, 1.0)
+    np.testing.assert_array_equal(found["perimeter_mm"], [12, 0])
+    assert found["enclosure"] == found["contact"] == 0
+
+
+def test_a_spiral_is_one_component():
+    assert statistics(SPIRAL, 1, 1.0)["components"] == 1
+    cut = SPIRAL.copy()
+    cut[6, 3] = 0
+    found = statistics(cut, 1, 1.0)
+    assert found["components"] == 2
+    np.testing.assert_allclose(found["largest_fraction"], 18 / 29)
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(1, 3), st.floats(0.1, 0.9))
+def test_components_are_those_of_scipy(seed, n_classes, density):
+    rng = np.random.default_rng(seed)
+    label = rng.integers(1, n_classes + 1, (12, 17)) * (rng.random((12, 17)) < density)
+    root = np.asarray(connected_components(jnp.asarray(label)))
+    for code in range(1, n_classes + 1):
+        expected, count = ndimage.label(label == code)
+        pairs = {(int(a), int(b)) for a, b in zip(root[label == code], expected[label == code], strict=True)}
+        assert len(pairs) == count == len({a for a, _ in pairs})
+
+
+@pytest.mark.parametrize("sharp", [0.9, 0.6])
+def test_softmax_statistics_by_hand(sharp):
+    probabilities = np.zeros((4, 4, 3), np.float32)
+    probabilities[..., 0] = 1
+    probabilities[1, 1] = [1 - sharp, sharp, 0]
+    probabilities[2, 2] = [0.94, 0.03, 0.03]
+    probabilities[3, 3] = [0.96, 0.04, 0]  # clearly background
+    found = slice_statistics(jnp.asarray(probabilities), 1.0)
+    terms = [1 - sharp, sharp, 0.94, 0.03, 0.03]
+    assert found["uncertain_pixels"] == 2
+    np.testing.assert_allclose(found["confidence"], (sharp + 0.94) / 2, rtol=1e-6)
+    np.testing.assert_allclose(found["entropy"], -np.sum(np.log(terms) * terms) / 2 / np.log(3), rtol=1e-5)
+    np.testing.assert_array_equal(found["area_mm2"], [1, 0])
+
+
+def test_vmapped_is_the_same_as_one_by_one():
+    rng = np.random.default_rng(0)
+    batch = jax.nn.softmax(jnp.asarray(4 * rng.normal(size=(3, 9, 9, 4)), jnp.float32))
+    together = jax.jit(jax.vmap(lambda p: slice_statistics(p, 1.3)))(batch)
+    for i in range(3):
+        for name, value in slice_statistics(batch[i], 1.3).items():
+            np.testing.assert_allclose(together[name][i], value, rtol=1e-5, err_msg=name)
