@@ -6,7 +6,7 @@ import sys
 import traceback
 from collections.abc import Callable, Sequence
 
-from absl import app, flags
+from absl import app, flags, logging
 
 from semiqc_jax.errors import EXIT_ERROR, EXIT_OK, EXIT_USAGE, UserError
 
@@ -19,6 +19,7 @@ def run_main(main: Callable[[], object]) -> None:
     Exit codes: 0, or the integer that `main` returns; a `UserError`'s own; 2 for wrong flags; 1 for anything
     unexpected. Errors are one line, `error: WHAT (WHERE): MEND`; `--debug` adds the traceback.
     """
+    logging.set_verbosity(logging.WARNING)
     app.run(lambda argv: _guarded(main), flags_parser=_parse)
 
 

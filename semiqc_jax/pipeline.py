@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from semiqc_jax.datasets.cohort import Cohort
 from semiqc_jax.inputs.grid import Geometry
-from semiqc_jax.inputs.slices import canvas_of, on_canvas
+from semiqc_jax.inputs.slices import canvas_of, central, on_canvas
 from semiqc_jax.parallel import Devices
 from semiqc_jax.segmentation.predict import Model, make_predict
 
@@ -93,11 +93,10 @@ def segment_studies(segmenter: Segmenter, cines: Iterable[Cine]) -> Iterator[Seg
             yield waiting.popleft().result()
 
     for cine in cines:
-        size = canvas_of([cine.image.shape[2:]])  # type: ignore[list-item]
-        if size != canvas:
+        study = _Open(cine, segmenter.model.grid.reach_mm)
+        if (size := canvas_of([study.slices.shape[1:]])) != canvas:
             flush()
             canvas = size
-        study = _Open(cine)
         waiting.append(study)
         for k in range(study.missing):
             rows.append((study, k))
@@ -113,11 +112,13 @@ def segment_studies(segmenter: Segmenter, cines: Iterable[Cine]) -> Iterator[Seg
 
 
 class _Open:
-    """A study that is being segmented: results are put in slice by slice."""
+    """A study that is being segmented, cut to what the network sees: results are put in slice by slice."""
 
-    def __init__(self, cine: Cine):
+    def __init__(self, cine: Cine, reach_mm: float):
         self.cine = cine
-        self.slices = cine.image.reshape(-1, *cine.image.shape[2:])
+        self.part = central(cine.image.shape, cine.pixel_mm, reach_mm)
+        pixels = cine.image[:, :, *self.part]
+        self.slices = pixels.reshape(-1, *pixels.shape[2:])
         self.label = np.zeros_like(self.slices)
         self.statistics: list[Any] = [None] * len(self.slices)
         self.missing = len(self.slices)
@@ -130,7 +131,9 @@ class _Open:
     def result(self) -> Segmentation:
         t, z = self.cine.image.shape[:2]
         stacked = jax.tree.map(lambda *x: np.stack(x).reshape(t, z, *np.shape(x[0])), *self.statistics)
-        return Segmentation(self.cine.subject_id, self.label.reshape(self.cine.image.shape), stacked)
+        label = np.zeros_like(self.cine.image)
+        label[:, :, *self.part] = self.label.reshape(t, z, *self.slices.shape[1:])
+        return Segmentation(self.cine.subject_id, label, stacked)
 
 
 def _stack(

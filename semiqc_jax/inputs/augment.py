@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -31,6 +32,10 @@ class Augmentation(NamedTuple):
     log_contrast: float = 0.0
     bias_field: float = 0.0  # amplitude of a linear gain over the slice
     noise: float = 0.0  # largest standard deviation, in units of the full range
+
+    def reach_mm(self, grid: Grid) -> float:
+        """How far from a slice's centre the grid reaches along its axes after any change; corners may go further."""
+        return grid.reach_mm * math.exp(self.log_scale) + self.shift_mm
 
 
 AUGMENTATIONS: Mapping[str, Augmentation] = {

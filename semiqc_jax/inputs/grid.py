@@ -14,6 +14,11 @@ class Grid(NamedTuple):
     size: int  # pixels a side
     pixel_mm: float
 
+    @property
+    def reach_mm(self) -> float:
+        """Distance from the centre to the border."""
+        return self.size * self.pixel_mm / 2
+
 
 class Geometry(NamedTuple):
     """Where a slice lies in its canvas. Arrays share leading axes."""

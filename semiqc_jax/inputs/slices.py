@@ -40,6 +40,17 @@ def canvas_of(shapes: Sequence[tuple[int, int]]) -> tuple[int, int]:
     return tuple(int(-(-n // CANVAS_STEP) * CANVAS_STEP) for n in (height, width))  # type: ignore[return-value]
 
 
+def central(shape: tuple[int, ...], pixel_mm: tuple[float, ...], reach_mm: float) -> tuple[slice, slice]:
+    """The part of a slice within `reach_mm` of its centre along each axis; it has the same centre.
+
+    Args:
+        shape: (..., Y, X).
+        pixel_mm: (dy, dx).
+    """
+    cuts = [max(0, int((n - 1) / 2 - reach_mm / size - 1)) for n, size in zip(shape[-2:], pixel_mm, strict=True)]
+    return slice(cuts[0], shape[-2] - cuts[0]), slice(cuts[1], shape[-1] - cuts[1])
+
+
 def on_canvas(pixels: NDArray[np.uint8], canvas: tuple[int, int]) -> NDArray[np.uint8]:
     """Pad [..., y, x] at the bottom and right to the canvas."""
     pad = [(0, 0)] * (pixels.ndim - 2) + [(0, c - n) for c, n in zip(canvas, pixels.shape[-2:], strict=True)]

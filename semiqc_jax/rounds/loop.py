@@ -10,13 +10,14 @@ from semiqc_jax.datasets.cohort import Cohort
 from semiqc_jax.datasets.splits import labelled_and_pool
 from semiqc_jax.errors import ConfigError, Preempted
 from semiqc_jax.files import read_json
+from semiqc_jax.inputs.augment import AUGMENTATIONS
 from semiqc_jax.parallel import Devices
 from semiqc_jax.pipeline import Segmenter
 from semiqc_jax.progress import progress
 from semiqc_jax.rounds.judge import Judge
 from semiqc_jax.rounds.pool import Pool, choose, segment_pool
 from semiqc_jax.rounds.run_folder import MetricsLog, claim, locked, write_status
-from semiqc_jax.rounds.sources import Source, labelled_source, pseudo_source
+from semiqc_jax.rounds.sources import Canvas, Source, labelled_source, pseudo_source
 from semiqc_jax.rounds.stage import Trainer
 from semiqc_jax.settings import Settings, stage0_identity
 from semiqc_jax.training.loop import Hooks, StopRequest, stop_on_sigterm
@@ -66,6 +67,8 @@ class _Loop:
         self.trainer = Trainer(settings, cohort, devices)
         self.labelled = [cohort.index(i) for i in labelled]
         self.pool = tuple(cohort.index(i) for i in pool)
+        reach = AUGMENTATIONS[settings.augmentation].reach_mm(self.trainer.grid)
+        self.canvas = Canvas.of(cohort, reach)
         self.judge: Judge | None = None
 
     def go(self) -> None:
@@ -82,7 +85,7 @@ class _Loop:
             for stage in range(first, settings.rounds + 1):
                 begin = settings.stage_end(stage - 1) if stage else 0
                 write_status(self.folder, "running", stage, max(done, begin))
-                sources = {"labelled": labelled_source(self.cohort, self.labelled)}
+                sources = {"labelled": labelled_source(self.cohort, self.labelled, self.canvas)}
                 if stage and settings.selector != "none":
                     sources["pseudo"] = self._pseudo(stage)
                 if stage and done <= begin:
@@ -126,7 +129,7 @@ class _Loop:
             choose(pool, self.settings, stage, self.judge, checkpoint)
             self._stop_if_asked(stage, step)
         weight = pool.weight()
-        return pseudo_source(self.cohort, pool.subjects, weight, pool.store)
+        return pseudo_source(self.cohort, pool.subjects, weight, pool.store, self.canvas)
 
     def _segmenter(self, step: int) -> Segmenter:
         like = self.trainer.method(0).infer(self.trainer.fresh().method)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from semiqc_jax.datasets.cohort import Cohort, Subject, read_truth
 from semiqc_jax.inputs.grid import Geometry
-from semiqc_jax.inputs.slices import Slices, canvas_of, cumulative, on_canvas
+from semiqc_jax.inputs.slices import Slices, canvas_of, central, cumulative, on_canvas
 from semiqc_jax.inputs.streams import stack_slices
 from semiqc_jax.rounds.store import PseudoStore
 from semiqc_jax.training.step import Resident
@@ -32,25 +32,42 @@ class Source:
         return Resident(stack_slices([self.read(i) for i in range(self.count)]), self.distribution)
 
 
-def cohort_canvas(cohort: Cohort) -> tuple[int, int]:
-    """The canvas that holds every slice of a cohort."""
-    return canvas_of([(s.height, s.width) for s in cohort.subjects])
+@dataclass(frozen=True)
+class Canvas:
+    """Cuts slices to what training can reach and pads them to one size."""
+
+    size: tuple[int, int]
+    reach_mm: float
+
+    @classmethod
+    def of(cls, cohort: Cohort, reach_mm: float) -> Canvas:
+        """The canvas that holds every slice of a cohort."""
+        cut = [central(s.shape, s.spacing_mm[1:], reach_mm) for s in cohort.subjects]
+        return cls(canvas_of([(y.stop - y.start, x.stop - x.start) for y, x in cut]), reach_mm)
+
+    def put(
+        self, subject: Subject, image: NDArray[np.uint8], label: NDArray[np.uint8], labelled: NDArray[np.bool_]
+    ) -> Slices:
+        """One slice of a subject, without a leading axis."""
+        part = central(subject.shape, subject.spacing_mm[1:], self.reach_mm)
+        extent = np.array(image[part].shape, np.float32)
+        geometry = Geometry(extent, np.array(subject.spacing_mm[1:], np.float32))
+        return Slices(on_canvas(image[part], self.size), on_canvas(label[part], self.size), labelled, geometry)
 
 
-def labelled_source(cohort: Cohort, subjects: Sequence[int]) -> Source:
+def labelled_source(cohort: Cohort, subjects: Sequence[int], canvas: Canvas) -> Source:
     """Every slice of the labelled subjects on which something is drawn, each as often as the others."""
-    canvas = cohort_canvas(cohort)
     rows: list[Slices] = []
     for i in subjects:
         image = cohort.image(i)
         label, labelled = read_truth(cohort, i)
         for t, z in np.argwhere(labelled.any(-1)):
-            rows.append(_slice(cohort.subjects[i], image[t, z], label[t, z], labelled[t, z], canvas))
+            rows.append(canvas.put(cohort.subjects[i], image[t, z], label[t, z], labelled[t, z]))
     return _source(rows.__getitem__, np.ones(len(rows)), canvas)
 
 
 def pseudo_source(
-    cohort: Cohort, subjects: Sequence[int], weight: NDArray[np.floating], store: PseudoStore
+    cohort: Cohort, subjects: Sequence[int], weight: NDArray[np.floating], store: PseudoStore, canvas: Canvas
 ) -> Source:
     """The slices of the pool that a selection kept, drawn in proportion to their weight.
 
@@ -58,7 +75,6 @@ def pseudo_source(
         subjects: the pool, in the order of `weight`.
         weight: [N, T, Z] of a `Selection`.
     """
-    canvas = cohort_canvas(cohort)
     chosen = [(subjects[n], int(t), int(z)) for n, t, z in np.argwhere(weight > 0)]
     everything = np.ones(cohort.task.n_classes, bool)
 
@@ -66,23 +82,10 @@ def pseudo_source(
         subject, t, z = chosen[i]
         info = cohort.subjects[subject]
         label = store.label_slice(info.subject_id, t, z)
-        return _slice(info, cohort.slice_image(subject, t, z), label, everything, canvas)
+        return canvas.put(info, cohort.slice_image(subject, t, z), label, everything)
 
     return _source(read, weight[weight > 0], canvas)
 
 
-def _source(read: Callable[[int], Slices], weight: NDArray[np.floating], canvas: tuple[int, int]) -> Source:
-    return Source(len(weight), read, cumulative(weight), 2 * len(weight) * canvas[0] * canvas[1])
-
-
-def _slice(
-    subject: Subject,
-    image: NDArray[np.uint8],
-    label: NDArray[np.uint8],
-    labelled: NDArray[np.bool_],
-    canvas: tuple[int, int],
-) -> Slices:
-    geometry = Geometry(
-        np.array([subject.height, subject.width], np.float32), np.array(subject.spacing_mm[1:], np.float32)
-    )
-    return Slices(on_canvas(image, canvas), on_canvas(label, canvas), labelled, geometry)
+def _source(read: Callable[[int], Slices], weight: NDArray[np.floating], canvas: Canvas) -> Source:
+    return Source(len(weight), read, cumulative(weight), 2 * len(weight) * canvas.size[0] * canvas.size[1])

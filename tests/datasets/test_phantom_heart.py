@@ -12,7 +12,7 @@ from semiqc_jax.datasets.phantom.geometry import beat, surfaces
 from semiqc_jax.datasets.phantom.physiology import HEALTHY, Timing, contraction, sample_physiology
 from semiqc_jax.datasets.phantom.plan import plan_subject
 
-FINE = PhantomSpec.clean(size=128, n_frames=4, n_slices=44, subsamples=1)
+FINE = PhantomSpec.clean(size=128, fov_mm=200.0, n_frames=4, n_slices=44, subsamples=1)
 
 
 @pytest.fixture(scope="module")

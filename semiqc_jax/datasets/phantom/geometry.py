@@ -98,7 +98,7 @@ def sample_heart(rng: np.random.Generator, who: Physiology, orientation: float) 
     descent = cavity * np.clip(0.15 * who.lvef_pct / 60.0 * rng.normal(1.0, 0.1), 0.02, 0.2)
     rv_base = base + rng.uniform(-6.0, 6.0)
     angle = orientation + np.pi + rng.normal(0.0, 0.3)
-    offset = rng.uniform(10.0, 26.0)  # the image is centred between the ventricles
+    offset = rng.uniform(10.0, 22.0) + 8.0 * rv  # the image is centred between the ventricles
     centre = -offset * np.array([np.cos(angle), np.sin(angle)]) + rng.normal(0.0, 7.0, 2)
     infarct, akinesia_angle = who.group == "MINF", rng.uniform(-np.pi, np.pi)
     return Heart(

@@ -68,7 +68,7 @@ def plan_subject(spec: PhantomSpec, index: int) -> Plan:
     rng = np.random.default_rng([spec.seed, 0, index])
     defects = _sample_defects(rng, spec.bad_fraction)
     who = sample_physiology(rng, spec.groups[index % len(spec.groups)])
-    orientation = rng.uniform(-np.pi, np.pi) if rng.random() < 0.25 else rng.normal(0.0, 0.5)
+    orientation = rng.uniform(-np.pi, np.pi) if rng.random() < 0.15 else rng.normal(0.0, 0.4)
     heart = sample_heart(rng, who, orientation)
     trigger = rng.uniform(0.0, 1.0) if rng.random() < 0.2 else rng.uniform(-0.08, 0.08)
     phase = trigger + np.arange(spec.n_frames) / spec.n_frames

@@ -43,9 +43,9 @@ def sample_scanner(rng: np.random.Generator, noise: float, defects: frozenset[st
     direction, wavelength = rng.uniform(0, 2 * np.pi), rng.uniform(5.0, 14.0)
     return Scanner(
         gain=float(np.exp(rng.normal(5.8, 0.7))),
-        noise=noise * (rng.uniform(0.12, 0.22) if "low_snr" in defects else rng.uniform(0.015, 0.06)),
+        noise=noise * (rng.uniform(0.12, 0.22) if "low_snr" in defects else rng.uniform(0.015, 0.05)),
         blur=rng.uniform(0.4, 1.6),
-        shading=tuple(rng.normal(0.0, (0.45, 0.45, 0.25, 0.25, 0.25))),
+        shading=tuple(rng.normal(0.0, (0.3, 0.3, 0.2, 0.2, 0.2))),
         ghost=ghost,
         ghost_along_rows=float(rng.integers(2)),
         band=rng.uniform(0.5, 0.9) if "band" in defects else 0.0,

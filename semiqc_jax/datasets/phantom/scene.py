@@ -11,6 +11,7 @@ from jaxtyping import Array, Float
 from semiqc_jax.datasets.phantom.geometry import Beat, Heart, Surfaces, surfaces
 
 WAVES = 8  # plane waves that make up a texture
+ATRIUM = 0.8  # brightness of blood above the base planes, relative to below
 
 
 class Signal(NamedTuple):
@@ -55,7 +56,7 @@ def sample_signal(rng: np.random.Generator, low_contrast: bool) -> Signal:
         rv_blood=blood * rng.uniform(0.8, 1.05),
         myocardium=myocardium,
         muscle=myocardium * rng.uniform(0.8, 1.2),
-        fat=rng.uniform(0.6, 1.3),
+        fat=rng.uniform(0.6, 1.1),
         lung=rng.uniform(0.03, 0.15),
         liver=rng.uniform(0.25, 0.6),
         stomach=rng.choice([0.08, 0.5, 1.1]) * rng.uniform(0.8, 1.2),
@@ -146,7 +147,7 @@ def with_heart(
     """Paint the heart `now` over its surroundings; edges share pixels, trabeculae blur the endocardium."""
     at = surfaces(heart, now, x, y, z)
     r, epi = jnp.sqrt(at.r2), jnp.sqrt(at.epi2)
-    # above its base plane the right ventricle goes on as the atrium: blood, but not labelled
+    # above its base plane the right ventricle goes on as the atrium: darker blood, and not labelled
     rv = jnp.where(at.z > now.rv_apex, jnp.sqrt(at.rv2), epi)
     has_rv = rv > epi
     outside = jnp.where(has_rv, rv + organs.rv_wall, epi)
@@ -155,13 +156,13 @@ def with_heart(
     fat = jnp.where(here, _cover(outside + organs.epicardial_fat * side - r, pixel_mm), 0.0)
     picture = _paint(background, signal.fat * (1.0 + signal.texture * texture), fat)
     picture = _paint(picture, signal.muscle, jnp.where(here, _cover(outside - r, pixel_mm), 0.0))
-    rv_blood = signal.rv_blood * (1.0 - 0.5 * signal.flow * now.s * jnp.abs(texture))
+    rv_blood = signal.rv_blood * jnp.where(at.z < now.rv_base, 1.0, ATRIUM) * (1.0 - 0.5 * signal.flow * now.s * jnp.abs(texture))
     picture = _paint(picture, rv_blood, jnp.where(has_rv & here, _cover(rv - r, pixel_mm), 0.0))
     wall = jnp.where(at.in_lv, signal.myocardium, 0.9 * signal.muscle) * (
         1.0 + 0.3 * signal.texture * texture
     )
     picture = _paint(picture, wall, jnp.where(here, _cover(epi - r, pixel_mm), 0.0))
-    blood = signal.blood * (1.0 - signal.flow * now.s * jnp.abs(texture))
+    blood = signal.blood * jnp.where(at.in_lv, 1.0, ATRIUM) * (1.0 - signal.flow * now.s * jnp.abs(texture))
     endo = jnp.where(at.in_lv, jnp.sqrt(at.endo2), 0.92 * epi)  # above the base plane: a thin-walled atrium
     inside = jnp.where((endo > 0.0) & here, _cover(endo - r, pixel_mm + organs.trabeculae), 0.0)
     picture = _paint(picture, blood, inside)

@@ -21,7 +21,7 @@ class PhantomSpec:
     n_subjects: int = 60
     seed: int = 0
     size: int = 72  # rows and columns of a slice
-    fov_mm: float = 200.0  # mean field of view; each subject's differs a little, and so does its spacing
+    fov_mm: float = 180.0  # mean field of view; each subject's differs a little, and so does its spacing
     n_frames: int = 10
     n_slices: int = 12  # at most; slices lie further apart than 8-10 mm where this does not reach the apex
     subsamples: int = 3  # samples through the slice thickness that one image voxel averages
