@@ -24,8 +24,8 @@ def get_config(argument: str = "semiqcseg") -> ConfigDict:
     config.batch_size, config.updates = 24, 6000
     config.rounds, config.round_updates = 4, 2000
     if config.preset == "cpu":
-        config.model.depth = 4
+        config.model.depth, config.model.dropout = 4, 0.0
         config.grid.size, config.grid.pixel_mm = 96, 2.0
         config.batch_size, config.updates = 12, 1200
-        config.rounds, config.round_updates = 2, 400
+        config.rounds, config.round_updates = 2, 300
     return config

@@ -19,7 +19,7 @@ def run_main(main: Callable[[], object]) -> None:
     Exit codes: 0, or the integer that `main` returns; a `UserError`'s own; 2 for wrong flags; 1 for anything
     unexpected. Errors are one line, `error: WHAT (WHERE): MEND`; `--debug` adds the traceback.
     """
-    logging.set_verbosity(logging.WARNING)
+    logging.set_verbosity(logging.ERROR)  # Orbax warns of what is no fault
     app.run(lambda argv: _guarded(main), flags_parser=_parse)
 
 

@@ -14,7 +14,7 @@ import orbax.checkpoint as ocp
 from orbax.checkpoint import checkpoint_managers as ocp_managers
 
 from semiqc_jax.errors import DataError, UserError
-from semiqc_jax.models.build import NetworkSpec
+from semiqc_jax.models.build import NetworkSpec, build_network
 
 PyTree = Any
 
@@ -32,18 +32,23 @@ class Checkpoints:
     """The checkpoints of one run, `FOLDER/STEP/{model,train}`.
 
     `model` holds the variables for inference and is readable without the training code; `train` everything that
-    resuming needs. The latest and those of `keep` are kept.
+    resuming needs. The latest and those of `keep` are kept. A reader of another's run is `read_only`: it leaves the
+    folder as it is, even a save in flight.
     """
 
-    def __init__(self, folder: Path, keep: Collection[int] = ()):
+    def __init__(self, folder: Path, keep: Collection[int] = (), read_only: bool = False):
         policy = ocp_managers.AnyPreservationPolicy(
             [ocp_managers.LatestN(1), ocp_managers.CustomSteps(steps=tuple(keep))]
         )
         options = ocp.CheckpointManagerOptions(
-            preservation_policy=policy, enable_async_checkpointing=False, cleanup_tmp_directories=True
+            preservation_policy=policy,
+            enable_async_checkpointing=False,
+            cleanup_tmp_directories=not read_only,
+            create=not read_only,
         )
         self._folder = folder
-        self._manager = ocp.CheckpointManager(folder.absolute(), item_names=("model", "train"), options=options)
+        handlers = {item: ocp.StandardCheckpointHandler() for item in ("model", "train")}
+        self._manager = ocp.CheckpointManager(folder.absolute(), item_handlers=handlers, options=options)
 
     def __enter__(self) -> Checkpoints:
         return self
@@ -132,15 +137,14 @@ def load_model(folder: Path, step: int | None = None) -> ModelRecord:
     Raises:
         UserError: there is none, or not at this step.
     """
-    from semiqc_jax.models.build import build_network
-
     if not folder.is_dir():
         raise UserError("no checkpoints", folder, "train first, or name another run")
-    with Checkpoints(folder) as checkpoints:
+    with Checkpoints(folder, read_only=True) as checkpoints:
         steps = checkpoints.steps()
         if not steps or (step is not None and step not in steps):
             known = ", ".join(map(str, steps)) or "none"
-            raise UserError(f"no checkpoint at step {step or 'last'}", folder, f"saved steps: {known}")
+            what = "no whole checkpoint" if step is None else f"no checkpoint at step {step}"
+            raise UserError(what, folder, f"saved steps: {known}")
         step = steps[-1] if step is None else step
         info = checkpoints.info(step)
         network = NetworkSpec(**info["network"])

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import jax
 import numpy as np
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
+
+from semiqc_jax.errors import ConfigError
 
 AXIS = "data"
 MAPPINGS = ("shard_map", "pmap")
@@ -30,8 +33,16 @@ class Devices:
 
     @classmethod
     def of(cls, mapping: str = "shard_map", count: int = 0) -> Devices:
-        """The first `count` devices of this machine, all of them for 0."""
+        """The first `count` devices of this machine, all of them for 0.
+
+        Raises:
+            ConfigError: there are not as many.
+        """
         available = jax.devices()
+        if count > len(available):
+            raise ConfigError(
+                f"{count} devices asked for, {len(available)} found", "config.devices", "ask for fewer; 0 takes all"
+            )
         return cls(mapping, tuple(available[: count or len(available)]))
 
     @property
@@ -73,7 +84,7 @@ class Devices:
     def map(
         self, function: Callable[..., Any], replicated: int, sharded: int, *, sum_out: bool, donate: bool = False
     ) -> Callable[..., Any]:
-        """Map a per-device function of `replicated` + `sharded` trees over the devices.
+        """Map a per-device function of `replicated` + `sharded` trees over the devices; the same one is compiled once.
 
         Args:
             function: pure; sees whole replicated trees and its own part of sharded ones.
@@ -81,20 +92,27 @@ class Devices:
                 sharded along their leading axis.
             donate: the first argument's memory may be reused.
         """
-        donated = (0,) if donate else ()
-        if self.mapping == "pmap":
-            return jax.pmap(function, axis_name=AXIS, devices=self.devices, donate_argnums=donated)
-        whole, part = PartitionSpec(), PartitionSpec(AXIS)
-        # check_vma=True would multiply the gradients of replicated parameters by the number of devices.
-        mapped = jax.shard_map(
-            function,
-            mesh=self._mesh,
-            in_specs=(whole,) * replicated + (part,) * sharded,
-            out_specs=whole if sum_out else part,
-            check_vma=False,
-        )
-        return jax.jit(mapped, donate_argnums=donated)
+        return _mapped(self, function, replicated, sharded, sum_out, donate)
 
     def _stacked(self, tree: PyTree) -> PyTree:
         mesh = self._mesh
         return jax.device_put(tree, NamedSharding(mesh, PartitionSpec(AXIS)))
+
+
+@lru_cache(maxsize=32)
+def _mapped(
+    on: Devices, function: Callable[..., Any], replicated: int, sharded: int, sum_out: bool, donate: bool
+) -> Callable[..., Any]:
+    donated = (0,) if donate else ()
+    if on.mapping == "pmap":
+        return jax.pmap(function, axis_name=AXIS, devices=on.devices, donate_argnums=donated)
+    whole, part = PartitionSpec(), PartitionSpec(AXIS)
+    # check_vma=True would multiply the gradients of replicated parameters by the number of devices.
+    mapped = jax.shard_map(
+        function,
+        mesh=on._mesh,
+        in_specs=(whole,) * replicated + (part,) * sharded,
+        out_specs=whole if sum_out else part,
+        check_vma=False,
+    )
+    return jax.jit(mapped, donate_argnums=donated)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import jax
@@ -54,6 +54,11 @@ class Segmenter:
         predict = devices.map(make_predict(model), replicated=1, sharded=2, sum_out=False)
         return cls(model, devices, batch, predict, devices.replicate(model.variables))
 
+    def with_variables(self, variables: Any) -> Segmenter:
+        """The same network with other weights; nothing is compiled again."""
+        model = replace(self.model, variables=variables)
+        return replace(self, model=model, _variables=self.devices.replicate(variables))
+
     def submit(self, image: NDArray[np.uint8], geometry: Geometry) -> Any:
         """Start the prediction of a full batch; does not wait."""
         return self._predict(self._variables, self.devices.shard(image), self.devices.shard(geometry))
@@ -81,6 +86,8 @@ def segment_studies(segmenter: Segmenter, cines: Iterable[Cine]) -> Iterator[Seg
         if rows:
             flying.append((segmenter.submit(*_stack(rows, canvas, segmenter.batch)), list(rows)))
             rows.clear()
+        while len(flying) > IN_FLIGHT:
+            land()
 
     def land() -> None:
         result, landed = flying.popleft()
@@ -102,8 +109,6 @@ def segment_studies(segmenter: Segmenter, cines: Iterable[Cine]) -> Iterator[Seg
             rows.append((study, k))
             if len(rows) == segmenter.batch:
                 flush()
-                if len(flying) > IN_FLIGHT:
-                    land()
         yield from finished()
     flush()
     while flying:

@@ -161,6 +161,8 @@ def parse_method(method: str) -> tuple[str, str]:
 def load_settings(config: Mapping[str, Any]) -> Settings:
     """Check a configuration and freeze it.
 
+    Where `step` or `selector` was changed after `method` had set them, `method` becomes STEP+SELECTOR.
+
     Raises:
         ConfigError: lists every unknown key and every wrong value, each with a suggestion.
     """
@@ -174,6 +176,8 @@ def load_settings(config: Mapping[str, Any]) -> Settings:
             "config",
             "mend them and run again",
         )
+    if parse_method(settings.method) != (settings.step, settings.selector):
+        return dataclasses.replace(settings, method=f"{settings.step}+{settings.selector}")
     return settings
 
 
@@ -182,7 +186,7 @@ def _joint_problems(s: Settings) -> list[str]:
     problems = []
     if s.grid.size % divisor:
         problems.append(f"grid.size = {s.grid.size} is no multiple of {divisor} (model.depth = {s.model.depth})")
-    if s.labelled_draw != "published" and not s.labelled_draw.isdigit():
+    if s.labelled_draw != "published" and not s.labelled_draw.isdecimal():
         problems.append(f"labelled_draw = {s.labelled_draw!r} is neither 'published' nor an integer")
     if s.policy == "budget" and s.budget < 1:
         problems.append("budget = 0 keeps nobody: give the number of subjects")

@@ -84,7 +84,7 @@ def test_padded_subjects_and_nan_scores_come_last():
     assert apply_policy(score, valid, Policy("threshold", threshold=0.0)).tolist() == [0, 0, 1, 1]
 
 
-@given(st.integers(2, 40), st.floats(0.01, 1), st.integers(0, 2**32 - 1), st.sampled_from(POLICIES))
+@given(st.sampled_from([2, 7, 40]), st.floats(0.01, 1), st.integers(0, 2**32 - 1), st.sampled_from(POLICIES))
 def test_a_permutation_of_subjects_permutes_the_choice(n, fraction, seed, name):
     rng = np.random.default_rng(seed)
     score = jnp.asarray(rng.permutation(n) / n, jnp.float32)
@@ -103,7 +103,7 @@ def test_confidence_is_the_mean_over_uncertain_pixels():
         confidence=np.array([[[1, 0.5, 0.5], [1, 1, 1]], [[0.4, 0.6, 0], [0.4, 0.6, 0]]], np.float32),
         uncertain_pixels=np.array([[[30, 10, 0], [0, 0, 0]], [[5, 5, 99], [5, 5, 99]]], np.float32),
     )
-    np.testing.assert_allclose(mean_confidence(subjects), [35 / 40, 0.5])  # the last slice of the second is padding
+    np.testing.assert_allclose(mean_confidence(subjects), [35 / 40, 0.5])  # the last slice is padding
     assert mean_confidence(subjects._replace(uncertain_pixels=np.zeros((2, 2, 3)))).tolist() == [0, 0]
 
 
@@ -115,7 +115,8 @@ def test_selectors_take_their_own_score():
         assert chosen(select(selector, first, subjects, quality, truth, key)) == [best]
     draws = {tuple(chosen(select("random", Policy(), subjects, key=jax.random.key(i)))) for i in range(20)}
     assert len(draws) > 5
-    assert chosen(select("random", Policy(), subjects, key=key)) == chosen(select("random", Policy(), subjects, key=key))
+    once, twice = (chosen(select("random", Policy(), subjects, key=key)) for _ in range(2))
+    assert once == twice
 
 
 @pytest.mark.parametrize("selector", ["quality", "oracle", "random"])

@@ -9,13 +9,20 @@ from pathlib import Path
 from rich.table import Table
 
 from semiqc_jax.benchmarks.contest import Contest, Outcome, Spread, hold
+from semiqc_jax.benchmarks.inference import inference
 from semiqc_jax.benchmarks.machine import machine, versions
 from semiqc_jax.benchmarks.reading import reading
 from semiqc_jax.benchmarks.selecting import selecting
+from semiqc_jax.benchmarks.training import train_step
 from semiqc_jax.errors import ConfigError
 
 Prepare = Callable[[Path], Contest]  # a scratch folder -> what is to be timed
-BENCHMARKS: Mapping[str, Prepare] = {"selection": selecting, "reading": reading}
+BENCHMARKS: Mapping[str, Prepare] = {
+    "train_step": train_step,
+    "inference": inference,
+    "reading": reading,
+    "selection": selecting,
+}
 
 
 def run_benchmarks(

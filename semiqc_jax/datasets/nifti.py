@@ -21,14 +21,14 @@ LABEL_SUFFIXES = ("_gt", "_label")
 OUTPUT_SUFFIX = "_seg"  # what launch/segment.py writes: neither an image nor a reference
 
 
-def find(source: Path, label_codes: str = "canonical") -> list[Found]:
+def find(source: Path, label_codes: str | None = "canonical") -> list[Found]:
     """Images at or below `source` (a file or a folder), each with its `NAME_gt` or `NAME_label` if any.
 
     A subject's id is its file's name, or its path below `source` where that name is not unique.
 
     Args:
         source: a NIfTI file or a folder.
-        label_codes: which codes the labels hold, a key of `anatomy.LABEL_CODES`.
+        label_codes: which codes the labels hold, a key of `anatomy.LABEL_CODES`; None leaves labels unread.
 
     Raises:
         NothingUsableError: there is no image.
@@ -48,7 +48,7 @@ def find(source: Path, label_codes: str = "canonical") -> list[Found]:
     return found
 
 
-def read(path: Path, subject_id: str, label_codes: str = "canonical") -> Study:
+def read(path: Path, subject_id: str, label_codes: str | None = "canonical") -> Study:
     """Read one image and the label beside it.
 
     ED and ES are the drawn frames with the largest and the smallest LV, where the LV is drawn on two or more.
@@ -60,7 +60,7 @@ def read(path: Path, subject_id: str, label_codes: str = "canonical") -> Study:
     n_slices = image.data.shape[1]
     label_path = _label_of(path)
     label, labelled = None, None
-    if label_path is not None:
+    if label_path is not None and label_codes is not None:
         label = to_canonical(read_label(label_path, image, path), label_codes, label_path)
         labelled = drawn(label, SHORT_AXIS.n_classes)
     ed_frame, es_frame = (None, None) if label is None else _phases(label)

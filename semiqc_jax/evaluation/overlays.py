@@ -24,12 +24,13 @@ LEVELS = ("basal", "mid", "apical")
 
 @dataclass(frozen=True, eq=False)
 class GalleryItem:
-    """One subject of a gallery: any grid of square pixels; `label` holds canonical codes."""
+    """One subject of a gallery, on any grid; `label` holds canonical codes."""
 
     id: str
     image: NDArray  # [Z, Y, X]
     label: UInt8[np.ndarray, "Z Y X"]
     caption: str
+    aspect: float = 1.0  # dy / dx
 
 
 @dataclass(frozen=True, eq=False)
@@ -164,7 +165,8 @@ def gallery_figure(items: Sequence[GalleryItem], task: Task, title: str, columns
         rows, cols = crop_box(mask, (0.12 * mask.shape[1], 0.12 * mask.shape[2]))
         window = intensity_window(item.image)
         for axes, z in zip(row[1:], spread_slices(mask, columns)):
-            draw_slice(axes, item.image[z, rows, cols], item.label[z, rows, cols], None, task, window)
+            layers = item.image[z, rows, cols], item.label[z, rows, cols]
+            draw_slice(axes, *layers, None, task, window, item.aspect)
     _legend(figure, task, reference=False)
     return figure
 

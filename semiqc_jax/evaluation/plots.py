@@ -6,8 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from semiqc_jax.anatomy import Task
 from semiqc_jax.evaluation.agreement import agreement
@@ -114,6 +116,26 @@ def training_figure(records: Sequence[Mapping[str, object]], names: Sequence[str
         _quiet(axes)
     if len(rounds) > 1:
         _legend(figure, panels[0], min(len(rounds), 8))
+    return figure
+
+
+def curves_figure(curves: Mapping[str, Float[np.ndarray, "T C"]], task: Task, columns: int = 4) -> Figure:
+    """Curves of each class over the frames of the cycle, a panel a subject."""
+    lines = -(-len(curves) // columns)
+    figure = Figure(figsize=(2.6 * columns, 1.9 * lines + 0.5), layout="constrained")
+    panels = figure.subplots(lines, columns, squeeze=False).ravel()
+    for axes, (subject_id, curve) in zip(panels, curves.items()):
+        for values, colour, title in zip(np.asarray(curve).T, task.colours, task.titles):
+            axes.plot(values, color=colour, lw=1.3, marker=".", ms=3, label=title)
+        axes.set_title(subject_id, fontsize=8, parse_math=False)
+        axes.set_ylim(bottom=0)
+        axes.set_xlabel("frame", fontsize=8)
+        axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
+        _quiet(axes)
+    for axes in panels[len(curves) :]:
+        axes.axis("off")
+    figure.supylabel("volume (ml)" if task.curve == "ml" else "area (mm²)", fontsize=9)
+    _legend(figure, panels[0], task.n_classes)
     return figure
 
 

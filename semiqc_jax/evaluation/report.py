@@ -25,10 +25,8 @@ CLASS_TITLES = {
 ROUND_TILES = {
     "n_selected": "accepted",
     "n_pool": "in the pool",
-    "selector": "selector",
-    "judge": "judge",
     "precision_accepted": "precision of the accepted",
-    "prevalence": "as good in the whole pool",
+    "prevalence": "share of the pool that is good",
     "mean_dice_accepted": "true Dice of the accepted",
     "mean_dice_pool": "true Dice of the pool",
     "spearman_score": "Spearman of score and Dice",
@@ -224,6 +222,7 @@ def _round(folder: Path, truth: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "name": folder.name,
         "tiles": tiles,
+        "facts": {key: known.get(key) for key in ("selector", "judge", "target_dice")},
         "figures": images(folder, {"accepted.png": "accepted subjects", "rejected.png": "rejected subjects"}),
         "tables": [_quality_table(rows, title, accepted) for title, accepted in choices],
     }

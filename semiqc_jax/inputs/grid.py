@@ -37,7 +37,8 @@ def network_to_native(
         shift_mm: added after `matrix`.
     """
     offset = (jnp.arange(grid.size) - (grid.size - 1) / 2) * grid.pixel_mm
-    yx = jnp.stack(jnp.meshgrid(offset, offset, indexing="ij"), axis=-1) @ matrix.T + shift_mm
+    yx = jnp.stack(jnp.meshgrid(offset, offset, indexing="ij"), axis=-1)
+    yx = jnp.matmul(yx, matrix.T, precision="highest") + shift_mm  # TF32 would round to tenths of a millimetre
     return yx / geometry.pixel_mm + (geometry.extent - 1) / 2
 
 

@@ -17,15 +17,15 @@ CONVOLUTIONS = (2, 2, 3, 3, 3)  # 3 x 3 convolutions a level
 class FCN(nn.Module):
     """VGG-like encoder whose levels are each brought to 2 * base channels and full size, then joined.
 
-    The joining 1 x 1 convolution over the concatenation is split over the levels and done before upsampling
-    (bilinear resizing and 1 x 1 convolutions commute), so that no 10 * base channels are held at full size.
+    Downsampling is by convolutions of stride 2, upsampling bilinear after each level's 1 x 1 convolution; two
+    more 1 x 1 convolutions of 4 * base channels stand between the concatenation and the output.
     """
 
     n_classes: int  # foreground classes C
     base: int = 16
     depth: int = 5
     norm: str = "batch"
-    dropout: float = 0.0  # the published network has none
+    dropout: float = 0.0  # not used: the published network has none
     dtype: Any = jnp.float32
     axis_name: str | None = None
 

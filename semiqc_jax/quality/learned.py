@@ -70,8 +70,8 @@ def fit(
         dice: [N] true Dice of the N segmentations.
         target: the Dice that counts as good.
         learned_from: whose masks these are, in words.
-        groups: [N] the subject that each came from, by default one each. Platt scaling is fitted to predictions
-            for subjects that the machine has not seen.
+        groups: [N] the subject that each came from, by default one each. Platt scaling is fitted to
+            predictions for subjects that the machine has not seen.
 
     Raises:
         ValueError: fewer than two subjects.

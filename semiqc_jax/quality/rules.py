@@ -47,8 +47,8 @@ def _below(name: str, low: float, softness: float, weight: float, sentence: str)
 
 _within = Rule
 
-# The limits leave room for disease: they are wider than healthy ranges, and reference masks of diseased hearts
-# pass nearly all of them. The stroke-volume rule does not hold with valve disease or shunts: switch it off.
+# The limits leave room for disease: they are wider than healthy ranges, and masks of diseased hearts drawn by
+# experts pass nearly all. The stroke-volume rule does not hold with valve disease or shunts: switch it off.
 RULES: tuple[Rule, ...] = (
     _above("profile_roughness", 0.5, 0.1, 4, "Areas jump from slice to slice (roughness {value:.2f})"),
     _below("confidence", 0.8, 0.04, 4, "The network is unsure (mean confidence {value:.2f})"),
@@ -57,7 +57,7 @@ RULES: tuple[Rule, ...] = (
     _below("lv_length", 45, 8, 0.5, "LV and myocardium are found over {value:.0f} mm only"),
     _above("rv_alone", 0.1, 0.03, 0.5, "{value:.0%} of the RV lies on slices without LV and myocardium"),
     _above("fragments", 0.03, 0.01, 1, "{value:.0%} of the area lies in separate fragments"),
-    _above("lv_irregularity", 1.5, 0.06, 0.5, "The LV's border is irregular ({value:.2f}; a disc has 1.27)"),
+    _above("lv_irregularity", 1.5, 0.06, 0.5, "The LV's border is irregular ({value:.2f}, a disc has 1.27)"),
     _above("open_cavity", 0.1, 0.03, 1, "{value:.0%} of the LV's border does not meet myocardium"),
     _above("lv_rv_contact", 0.02, 0.01, 0.5, "{value:.0%} of the LV's border meets the RV"),
     _above("off_centre", 9, 1.5, 0.5, "LV and myocardium are centred {value:.0f} mm apart"),
@@ -84,10 +84,12 @@ RULES: tuple[Rule, ...] = (
     ),
     _above("mass_change", 40, 8, 0.5, "Myocardial volume changes by {value:.0f} % over the cycle"),
     _above("paradoxical_motion", 8, 2, 0.5, "LV area grows in systole on some slices (by {value:.0f} %)"),
-    _above("curve_excess", 0.8, 0.2, 1, "Volume curves rise and fall repeatedly ({value:.0%} excess travel)"),
+    _above("curve_excess", 0.5, 0.12, 1, "Volumes rise and fall repeatedly ({value:.0%} excess travel)"),
     _above("volume_jump", 8, 1.5, 1, "Volume jumps between frames ({value:.1f} times range / frames)"),
-    _above("slice_excess", 1.2, 0.3, 1, "Slice areas rise and fall repeatedly ({value:.0%} excess travel)"),
+    _above("slice_excess", 0.8, 0.2, 1, "Slice areas rise and fall repeatedly ({value:.0%} excess travel)"),
 )  # fmt: skip
+
+CYCLE_RULES = ("lv_ef", "rv_ef")  # say nothing where there is only one frame
 
 
 def configure_rules(

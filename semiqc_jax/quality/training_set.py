@@ -58,7 +58,7 @@ def corrupted_training_set(
     longest = np.max([label.shape[:2] for label in labels], axis=0)
     padded = []
     for label in labels:
-        t, z = longest - label.shape[:2]
+        t, z = (int(most) - own for most, own in zip(longest, label.shape[:2], strict=True))
         padded.append(jnp.asarray(np.pad(label, ((0, t), (0, z), (0, 0), (0, 0))), jnp.int32))
     per_study, dice = [], []
     for i, sample_key in enumerate(jax.random.split(key, n)):

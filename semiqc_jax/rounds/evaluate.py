@@ -22,6 +22,7 @@ from semiqc_jax.inputs.grid import Grid
 from semiqc_jax.parallel import Devices
 from semiqc_jax.pipeline import Segmenter, cohort_cines, segment_studies
 from semiqc_jax.progress import progress
+from semiqc_jax.rounds.galleries import write_galleries
 from semiqc_jax.rounds.pool import Pool, true_dice
 from semiqc_jax.segmentation.predict import Model
 
@@ -62,7 +63,7 @@ def evaluate_run(
         cases = _cases(cohort, subjects, segmenter, advance)
         metrics = write_evaluation(run / "evaluation" / name, cases, header, cohort.task)
     if not data:
-        _write_selection(run, cohort, splits["pool"], config["quality"]["target_dice"])
+        _look_back(run, cohort, splits["pool"], config["quality"]["target_dice"])
     write_report(run)
     return metrics
 
@@ -82,24 +83,29 @@ def _cases(cohort: Cohort, subjects: Sequence[int], segmenter: Segmenter, advanc
         advance()
 
 
-def _write_selection(run: Path, cohort: Cohort, pool: Sequence[str], target: float) -> None:
-    """How right each round's choice was, where the pool's truth is known: `evaluation/selection.json`."""
-    subjects = tuple(cohort.index(i) for i in pool)
-    if not all(cohort.subjects[i].has_label for i in subjects):
-        return
+def _look_back(run: Path, cohort: Cohort, members: Sequence[str], target: float) -> None:
+    """Pictures of each round's choice, and, where the pool's truth is known, how right it was."""
+    subjects = tuple(cohort.index(i) for i in members)
+    folders = sorted((run / "rounds").glob("[0-9]*"))
+    pools = [pool for folder in folders if (pool := Pool(cohort, subjects, folder)).is_complete]
+    for pool in pools:
+        write_galleries(pool)
+    if all(cohort.subjects[i].has_label for i in subjects):
+        _write_selection(run, pools, target)
+
+
+def _write_selection(run: Path, pools: Sequence[Pool], target: float) -> None:
+    """How right each round's choice was: `evaluation/selection.json`."""
     rounds = []
-    for folder in sorted((run / "rounds").glob("[0-9]*")):
-        one = Pool(cohort, subjects, folder)
-        if not one.is_complete:
-            continue
-        dice = true_dice(one)
-        rows = read_csv(folder / "quality.csv")
+    for pool in pools:
+        dice = true_dice(pool)
+        rows = read_csv(pool.folder / "quality.csv")
         score = np.array([number(row["score"]) for row in rows])
         selected = np.array([row["selected"] == "1" for row in rows])
         good = dice >= target
         rounds.append(
             {
-                "round": int(folder.name),
+                "round": int(pool.folder.name),
                 "n_selected": int(selected.sum()),
                 "n_pool": len(rows),
                 "target_dice": target,

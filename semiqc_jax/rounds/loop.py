@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -41,35 +42,34 @@ def run(settings: Settings, cohort: Cohort, folder: Path, make_judge: Any) -> No
     splits = {**{name: list(ids) for name, ids in cohort.splits.items()}, "labelled": labelled, "pool": pool}
     if settings.selector != "none" and settings.rounds and not pool:
         raise ConfigError("no unlabelled subjects are left", "config.labelled", "label fewer, or selector none")
+    trainer = Trainer(settings, cohort, devices)
+    trainer.check()
     keep = [settings.stage_end(stage) for stage in range(settings.rounds + 1)]
     with locked(folder):
         claim(folder, settings, splits)
         with Checkpoints(folder / "checkpoints", keep) as checkpoints, stop_on_sigterm() as stop:
-            loop = _Loop(settings, cohort, folder, make_judge, devices, checkpoints, stop, labelled, pool)
-            loop.go()
+            _Loop(trainer, folder, make_judge, checkpoints, stop, labelled, pool).go()
 
 
 class _Loop:
     def __init__(
         self,
-        settings: Settings,
-        cohort: Cohort,
+        trainer: Trainer,
         folder: Path,
         make_judge: Any,
-        devices: Devices,
         checkpoints: Checkpoints,
         stop: StopRequest,
         labelled: list[str],
         pool: list[str],
     ):
-        self.settings, self.cohort, self.folder = settings, cohort, folder
-        self.make_judge, self.checkpoints, self.stop = make_judge, checkpoints, stop
-        self.trainer = Trainer(settings, cohort, devices)
-        self.labelled = [cohort.index(i) for i in labelled]
-        self.pool = tuple(cohort.index(i) for i in pool)
-        reach = AUGMENTATIONS[settings.augmentation].reach_mm(self.trainer.grid)
-        self.canvas = Canvas.of(cohort, reach)
+        self.trainer, self.settings, self.cohort = trainer, trainer.settings, trainer.cohort
+        self.folder, self.make_judge, self.checkpoints, self.stop = folder, make_judge, checkpoints, stop
+        self.labelled = [self.cohort.index(i) for i in labelled]
+        self.pool = tuple(self.cohort.index(i) for i in pool)
+        reach = AUGMENTATIONS[self.settings.augmentation].reach_mm(trainer.grid)
+        self.canvas = Canvas.of(self.cohort, reach)
         self.judge: Judge | None = None
+        self.segmenter: Segmenter | None = None
 
     def go(self) -> None:
         settings = self.settings
@@ -87,7 +87,7 @@ class _Loop:
                 write_status(self.folder, "running", stage, max(done, begin))
                 sources = {"labelled": labelled_source(self.cohort, self.labelled, self.canvas)}
                 if stage and settings.selector != "none":
-                    sources["pseudo"] = self._pseudo(stage)
+                    sources["pseudo"] = self._pseudo(stage, state)
                 if stage and done <= begin:
                     state = self.trainer.start_stage(stage, state.method)
                 state = self._train(stage, begin, state, sources, log)
@@ -117,13 +117,14 @@ class _Loop:
         self.trainer.save(self.checkpoints, stage, step, state)
         write_status(self.folder, "running", stage, begin + step)
 
-    def _pseudo(self, stage: int) -> Source:
+    def _pseudo(self, stage: int, state: TrainState) -> Source:
         """Segment, judge and choose for a round, or go on from what is there."""
         pool = Pool(self.cohort, self.pool, self.folder / "rounds" / f"{stage:03d}")
-        if not pool.is_complete:
+        if not pool.is_whole:
             step = self.settings.stage_end(stage - 1)
             checkpoint = {"step": step, "sha256": self.checkpoints.info(step)["sha256"]}
-            segment_pool(pool, lambda: self._segmenter(step), {**checkpoint, "round": stage})
+            stop_if_asked = partial(self._stop_if_asked, stage, step)
+            segment_pool(pool, partial(self._segmenter_at, step, state), {**checkpoint, "round": stage}, stop_if_asked)
             if self.judge is None:
                 self.judge = self.make_judge()
             choose(pool, self.settings, stage, self.judge, checkpoint)
@@ -131,10 +132,12 @@ class _Loop:
         weight = pool.weight()
         return pseudo_source(self.cohort, pool.subjects, weight, pool.store, self.canvas)
 
-    def _segmenter(self, step: int) -> Segmenter:
-        like = self.trainer.method(0).infer(self.trainer.fresh().method)
-        model = self.trainer.model(self.checkpoints.restore_model(step, like))
-        return Segmenter.of(model, self.trainer.devices, self.settings.inference_batch)
+    def _segmenter_at(self, step: int, state: TrainState) -> Segmenter:
+        variables = self.checkpoints.restore_model(step, self.trainer.method(0).infer(state.method))
+        if self.segmenter is None:
+            model = self.trainer.model(variables)
+            self.segmenter = Segmenter.of(model, self.trainer.devices, self.settings.inference_batch)
+        return self.segmenter.with_variables(variables)
 
     def _take_stage0(self) -> None:
         """Take over the finished stage 0 of another run with the same settings."""
@@ -146,7 +149,7 @@ class _Loop:
         if different or read_json(other / "splits.json") != read_json(self.folder / "splits.json"):
             what = ", ".join(different) or "splits"
             raise ConfigError(f"its stage 0 differs in {what}", other, "name a run of the same settings, or none")
-        with Checkpoints(other / "checkpoints") as checkpoints:
+        with Checkpoints(other / "checkpoints", read_only=True) as checkpoints:
             if settings.updates not in checkpoints.steps():
                 raise ConfigError("it has not finished stage 0", other, "wait for it, or train without stage0_from")
             state = checkpoints.restore_train(settings.updates, self.trainer.fresh())

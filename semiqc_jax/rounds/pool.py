@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from semiqc_jax.datasets.cohort import Cohort, read_truth
 from semiqc_jax.downstream.curves import slice_extent_mm
 from semiqc_jax.evaluation.overlap import mean_dice
-from semiqc_jax.files import write_csv, write_json
+from semiqc_jax.files import read_json, write_csv, write_json
 from semiqc_jax.pipeline import Segmenter, cohort_cines, segment_studies
 from semiqc_jax.progress import progress
 from semiqc_jax.quality.score import Quality
@@ -47,13 +47,20 @@ class Pool:
         """Whether this round's selection was made; the manifest is written last."""
         return (self.folder / "manifest.json").exists()
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether the selection was made and the pseudo-labels are still those it was made from."""
+        return self.is_complete and self.store.digests() == read_json(self.folder / "manifest.json")["shards"]
+
     def weight(self) -> NDArray[np.float32]:
         """Weights [N, T, Z] of a complete round."""
         with np.load(self.folder / WEIGHTS, allow_pickle=False) as data:
             return data["weight"]
 
 
-def segment_pool(pool: Pool, segmenter: Callable[[], Segmenter], provenance: Mapping[str, Any]) -> None:
+def segment_pool(
+    pool: Pool, segmenter: Callable[[], Segmenter], provenance: Mapping[str, Any], stop_if_asked: Callable[[], None]
+) -> None:
     """Segment every frame of the pool into the store, shard by shard; shards that are there are kept."""
     store, n = pool.store, len(pool.subjects)
     shards = [
@@ -72,6 +79,7 @@ def segment_pool(pool: Pool, segmenter: Callable[[], Segmenter], provenance: Map
                 shard.append(next(segmented))
                 advance()
             store.write(i, shard, provenance)
+            stop_if_asked()
 
 
 def pool_evidence(pool: Pool) -> Evidence:

@@ -20,7 +20,10 @@ from semiqc_jax.errors import ConfigError, UserError
 from semiqc_jax.files import read_json, write_json, write_text
 from semiqc_jax.settings import Settings
 
-FREE_TO_CHANGE = {"checkpoint_every", "log_every", "inference_batch", "resident_mb", "data_dir", "devices", "mapping"}
+FREE_TO_CHANGE = {
+    *("checkpoint_every", "log_every", "inference_batch", "resident_mb", "data_dir", "devices", "mapping"),
+    "stage0_from",
+}
 PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy", "scikit-learn", "semiqc_jax")
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from semiqc_jax.datasets.cohort import Cohort, Subject, read_truth
+from semiqc_jax.errors import ConfigError
 from semiqc_jax.inputs.grid import Geometry
 from semiqc_jax.inputs.slices import Slices, canvas_of, central, cumulative, on_canvas
 from semiqc_jax.inputs.streams import stack_slices
@@ -74,8 +75,14 @@ def pseudo_source(
     Args:
         subjects: the pool, in the order of `weight`.
         weight: [N, T, Z] of a `Selection`.
+
+    Raises:
+        ConfigError: the selection kept nothing.
     """
     chosen = [(subjects[n], int(t), int(z)) for n, t, z in np.argwhere(weight > 0)]
+    if not chosen:
+        mend = "lower config.threshold or choose another config.policy, in another workdir"
+        raise ConfigError("the selection kept no subject", store.folder.parent, mend)
     everything = np.ones(cohort.task.n_classes, bool)
 
     def read(i: int) -> Slices:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import jax
@@ -24,7 +25,7 @@ from semiqc_jax.settings import Settings
 from semiqc_jax.training.loop import Hooks, run_stage
 from semiqc_jax.training.methods.method import Method, MethodState
 from semiqc_jax.training.methods.supervised import Supervised
-from semiqc_jax.training.step import Resident, TrainState, make_optimizer, make_step, stage_key
+from semiqc_jax.training.step import Resident, StepFunction, TrainState, make_optimizer, make_step, stage_key
 
 
 @dataclass(frozen=True)
@@ -66,24 +67,29 @@ class Trainer:
                     "config.batch_size",
                     "change batch_size or pseudo_fraction, or use fewer devices",
                 )
-        return Supervised(build_network(self.network, AXIS), streams, AXIS)
+        return _method(self.network, tuple(streams.items()))
+
+    def check(self) -> None:
+        """Raise now what a stage would raise when it begins."""
+        for stage in range(min(self.settings.rounds, 1) + 1):
+            self.method(stage)
 
     def fresh(self) -> TrainState:
         """The state before the first update."""
         size = self.grid.size
         example = np.zeros((1, size, size, 1), np.float32)
-        state = jax.jit(self.method(0).init)(jax.random.key(self.settings.seed), example)
+        state = _initialiser(self.network)(jax.random.key(self.settings.seed), example)
         return self.start_stage(0, jax.device_get(state))
 
     def start_stage(self, stage: int, method_state: MethodState) -> TrainState:
         """The state in which a stage begins: the weights go on, the optimiser and its schedule start anew."""
-        optimizer = self._optimizer(stage).init(method_state.params)
+        optimizer = make_optimizer(*self._schedule(stage)).init(method_state.params)
         return TrainState(np.int32(0), method_state, jax.device_get(optimizer))  # type: ignore[arg-type]
 
-    def _optimizer(self, stage: int) -> Any:
+    def _schedule(self, stage: int) -> tuple[float, int, float]:
         s = self.settings
         rate, updates = (s.round_learning_rate, s.round_updates) if stage else (s.learning_rate, s.updates)
-        return make_optimizer(rate, updates, s.weight_decay)
+        return rate, updates, s.weight_decay
 
     def save(self, checkpoints: Checkpoints, stage: int, done: int, state: TrainState) -> None:
         """Save the state after `done` updates of a stage."""
@@ -109,7 +115,37 @@ class Trainer:
                 key = jax.random.fold_in(stage_key((s.seed, stage)), order)
                 count = method.streams[name]
                 streamed[name] = stream(source.read, key, source.distribution, done, updates - done, count)
-        step = make_step(
-            method, self._optimizer(stage), AUGMENTATIONS[s.augmentation], self.grid, self.devices.count
+        step = _step(
+            self.network,
+            tuple(method.streams.items()),
+            self._schedule(stage),
+            s.augmentation,
+            self.grid,
+            self.devices.count,
         )
         return run_stage(step, self.devices, state, resident, streamed, (s.seed, stage), updates, hooks)
+
+
+# A round's update is that of the round before: made once, it is compiled once.
+
+
+def _method(network: NetworkSpec, streams: tuple[tuple[str, int], ...]) -> Method:
+    return Supervised(build_network(network, AXIS), dict(streams), AXIS)
+
+
+@lru_cache(maxsize=8)
+def _initialiser(network: NetworkSpec) -> Callable[..., MethodState]:
+    return jax.jit(_method(network, ()).init)
+
+
+@lru_cache(maxsize=8)
+def _step(
+    network: NetworkSpec,
+    streams: tuple[tuple[str, int], ...],
+    schedule: tuple[float, int, float],
+    augmentation: str,
+    grid: Grid,
+    n_devices: int,
+) -> StepFunction:
+    optimizer = make_optimizer(*schedule)
+    return make_step(_method(network, streams), optimizer, AUGMENTATIONS[augmentation], grid, n_devices)

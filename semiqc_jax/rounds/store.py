@@ -5,7 +5,11 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import threading
+import zipfile
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -19,6 +23,7 @@ from semiqc_jax.pipeline import Segmentation
 
 SUBJECTS_PER_SHARD = 16
 PROVENANCE = "provenance"
+BROKEN = (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile, zlib.error)
 
 
 class PseudoStore:
@@ -29,21 +34,22 @@ class PseudoStore:
 
     def __init__(self, folder: Path):
         self.folder = folder
+        self._lock = threading.Lock()  # a ZIP file that several threads read mixes up their places in it
 
     def shard_path(self, shard: int) -> Path:
         """Where a shard lies."""
         return self.folder / f"{shard:05d}.npz"
 
     def is_written(self, shard: int, provenance: Mapping[str, Any]) -> bool:
-        """Whether a shard is there and was made by this checkpoint."""
+        """Whether a shard is there, can be read and was made by this checkpoint; if not it is to be written again."""
         path = self.shard_path(shard)
         if not path.exists():
             return False
         try:
             with np.load(path, allow_pickle=False) as data:
-                return bool(json.loads(str(data[PROVENANCE])) == dict(provenance))
-        except (OSError, ValueError, KeyError) as error:
-            raise DataError(f"pseudo-label shard is broken: {error}", path, "delete it and run again") from error
+                return data.zip.testzip() is None and json.loads(str(data[PROVENANCE])) == dict(provenance)
+        except BROKEN:
+            return False
 
     def write(self, shard: int, segmentations: Sequence[Segmentation], provenance: Mapping[str, Any]) -> None:
         """Write one shard in one piece."""
@@ -82,7 +88,7 @@ class PseudoStore:
 
     def label_slice(self, subject_id: str, frame: int, slice_: int) -> NDArray[np.uint8]:
         """The pseudo-label of one slice, native pixels [Y, X]."""
-        return self._home[subject_id][f"{subject_id}/label/{frame}/{slice_}"]
+        return self._read(subject_id, f"label/{frame}/{slice_}")
 
     def label(self, subject_id: str, shape: tuple[int, int, int, int]) -> NDArray[np.uint8]:
         """The pseudo-label of a whole cine [T, Z, Y, X]."""
@@ -91,5 +97,20 @@ class PseudoStore:
 
     def statistics(self, subject_id: str) -> dict[str, NDArray[np.float32]]:
         """`slice_statistics` of a subject, each [T, Z, ...]."""
-        shard, prefix = self._home[subject_id], f"{subject_id}/statistics/"
-        return {name.removeprefix(prefix): shard[name] for name in shard.files if name.startswith(prefix)}
+        prefix = f"{subject_id}/statistics/"
+        with _intact(f"{subject_id}, {self.folder}"):
+            files = self._home[subject_id].files
+        names = [name.removeprefix(prefix) for name in files if name.startswith(prefix)]
+        return {name: self._read(subject_id, f"statistics/{name}") for name in names}
+
+    def _read(self, subject_id: str, name: str) -> NDArray:
+        with self._lock, _intact(f"{subject_id}, {self.folder}"):
+            return self._home[subject_id][f"{subject_id}/{name}"]
+
+
+@contextmanager
+def _intact(where: str) -> Iterator[None]:
+    try:
+        yield
+    except BROKEN as error:
+        raise DataError("pseudo-labels are damaged", where, "restore the files, or train in a new workdir") from error

@@ -27,7 +27,7 @@ class StopRequest:
 
 @contextmanager
 def stop_on_sigterm() -> Iterator[StopRequest]:
-    """Turn SIGTERM into a request that the loop answers after the update in flight."""
+    """Turn SIGTERM into a request that the loop answers at the next line of its log."""
     request = StopRequest()
     if threading.current_thread() is not threading.main_thread():
         yield request
@@ -67,7 +67,8 @@ def run_stage(
 ) -> TrainState:
     """Run the updates of a stage that are still to do; returns the host state, saved.
 
-    A stage that is asked to stop returns early, with the state of its last update saved.
+    A stage that is asked to stop returns early, with its state saved. It stops and saves only where a line of the
+    log ends, so that a resumed run writes the same lines.
     """
     done = int(state.step)
     run = devices.map(step, replicated=3, sharded=1, sum_out=True, donate=True)
@@ -77,19 +78,20 @@ def run_stage(
     pending: list[Any] = []
     since = time.perf_counter()
     saved = done
-    while done < updates and not hooks.stop.asked:
+    while done < updates and (pending or not hooks.stop.asked):
         batch = {name: devices.shard(next(rows)) for name, rows in streamed.items()}
         on_device, sums = run(on_device, resident_on_device, seeds_on_device, batch)
         pending.append(sums)
         done += 1
-        if done % hooks.log_every == 0 or done == updates:
+        save_now = done % hooks.save_every == 0
+        if save_now or done % hooks.log_every == 0 or done == updates:
             values = mean_metrics([devices.unreplicate(s) for s in pending])
             now = time.perf_counter()
             rate = len(pending) / (now - since)
             hooks.log(done, {**values, "updates_per_s": rate})
             hooks.advance(len(pending), note=f"loss {values['loss']:.3f}")
             pending, since = [], now
-        if done % hooks.save_every == 0 and done < updates:
+        if save_now and done < updates:
             hooks.save(done, devices.unreplicate(on_device))
             saved = done
     state = devices.unreplicate(on_device)

@@ -86,7 +86,7 @@ def make_step(
         updates, optimizer_state = optimizer.update(gradient, state.optimizer, state.method.params)
         params = optax.apply_updates(state.method.params, updates)
         one = jnp.float32(1)
-        sums = {**sums, "gradient_norm": (optax.global_norm(gradient), one)}
+        sums = {**sums, "gradient_norm": (optax.tree.norm(gradient), one)}
         return TrainState(state.step + 1, MethodState(params, aux), optimizer_state), sums
 
     return step

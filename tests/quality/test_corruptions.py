@@ -49,13 +49,13 @@ def test_mean_dice_by_hand(other, expected):
 
 
 def test_training_set_holds_what_was_asked_for():
-    labels = [heart(n_slices=5), heart(n_frames=3, n_slices=4)]
-    extents = [np.full(5, DZ_MM), np.full(4, DZ_MM)]
+    labels = [heart(n_slices=6), heart(n_frames=1, n_slices=4)]  # padded to the shape of test_learned
+    extents = [np.full(6, DZ_MM), np.full(4, DZ_MM)]
     evidence, dice = corrupted_training_set(jax.random.key(3), labels, PIXEL_MM, extents, 7)
     assert dice.shape == (7,)
     assert ((dice >= 0) & (dice <= 1)).all()
-    np.testing.assert_array_equal(evidence.frame_mask.sum(1), [2, 3, 2, 3, 2, 3, 2])
-    np.testing.assert_array_equal(evidence.slice_mask.sum(1), [5, 4, 5, 4, 5, 4, 5])
+    np.testing.assert_array_equal(evidence.frame_mask.sum(1), [2, 1, 2, 1, 2, 1, 2])
+    np.testing.assert_array_equal(evidence.slice_mask.sum(1), [6, 4, 6, 4, 6, 4, 6])
     assert (evidence.confidence[evidence.frame_mask][:, 0] == 1).all()
     again = corrupted_training_set(jax.random.key(3), labels, PIXEL_MM, extents, 7)
     np.testing.assert_array_equal(again[1], dice)

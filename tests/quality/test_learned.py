@@ -19,9 +19,8 @@ N, TARGET = 160, 0.85
 def cohort(key, n_subjects):
     """Evidence and Dice of broken hearts of `n_subjects` different sizes."""
     rng = np.random.default_rng(key)
-    labels = [
-        heart(2, 6, rng.uniform(18, 30), rng.uniform(7, 12), rng.uniform(0.15, 0.4)) for _ in range(n_subjects)
-    ]
+    ranges = ((18, 30), (7, 12), (0.15, 0.4))
+    labels = [heart(2, 6, *(rng.uniform(*r) for r in ranges)) for _ in range(n_subjects)]
     return corrupted_training_set(jax.random.key(key), labels, PIXEL_MM, [np.full(6, DZ_MM)] * n_subjects, N)
 
 
@@ -70,7 +69,9 @@ def test_confidence_joins_only_if_used(classifier, held_out):
     evidence = held_out[0]
     doubtful = evidence._replace(confidence=evidence.confidence * 0.7)
     alone = learned.assess_learned(evidence, classifier, use_confidence=False).score
-    np.testing.assert_array_equal(learned.assess_learned(doubtful, classifier, use_confidence=False).score, alone)
+    np.testing.assert_array_equal(
+        learned.assess_learned(doubtful, classifier, use_confidence=False).score, alone
+    )
     sure = np.asarray(learned.assess_learned(evidence, classifier).score)
     unsure = np.asarray(learned.assess_learned(doubtful, classifier).score)
     assert (unsure <= sure).all()
@@ -85,10 +86,8 @@ def test_stored_and_read_it_is_the_same(classifier, held_out):
         again = learned.from_arrays(arrays)
         changed = {**arrays, "features": np.array(["no such feature"])}
     assert (again.target, again.learned_from) == (TARGET, "broken ellipsoids")
-    for a, b in zip(
-        learned.assess_learned(held_out[0], again), learned.assess_learned(held_out[0], classifier), strict=True
-    ):
-        np.testing.assert_array_equal(a, b)
+    before, after = (learned.assess_learned(held_out[0], x) for x in (classifier, again))
+    jax.tree.map(np.testing.assert_array_equal, before, after)
     with pytest.raises(ValueError, match="no such feature"):
         learned.from_arrays(changed)
 

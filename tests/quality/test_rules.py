@@ -48,14 +48,14 @@ def test_a_good_heart_passes_and_damage_lowers_the_score():
 def test_the_stroke_volume_sentence():
     label = heart()
     label[1][label[1] == 3] = 0
-    label[1, :3] = np.where((label[1, :3] == 0) & (label[0, :3] == 3), 3, label[1, :3])
     rules = configure_rules({"stroke_volume_mismatch": (-20.0, 20.0)})
     quality = assess_rules(evidence_of(label), rules)
     value = float(quality.values[0, NAMES.index("stroke_volume_mismatch")])
     assert value > 20
     assert f"RV stroke volume exceeds LV stroke volume by {value:.0f} %" in reasons(row(quality), rules)
     off = configure_rules(off=["stroke_volume_mismatch"])
-    assert not any("stroke" in sentence for sentence in reasons(row(assess_rules(evidence_of(label), off)), off))
+    without = reasons(row(assess_rules(evidence_of(label), off)), off)
+    assert not any("stroke" in sentence for sentence in without)
 
 
 def test_low_confidence_counts_only_if_used():

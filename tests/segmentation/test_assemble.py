@@ -1,16 +1,17 @@
 """Padding studies of different lengths to one `Evidence`."""
 
-import jax
 import numpy as np
 import pytest
 
-from semiqc_jax.segmentation.assemble import assemble_evidence
-from semiqc_jax.segmentation.slice_statistics import label_statistics
+from semiqc_jax.segmentation.assemble import MEASURED, assemble_evidence
+
+PER_CLASS = ("area_mm2", "perimeter_mm", "components", "largest_fraction")
 
 
-def measured(n_frames, n_slices, fill=1):
-    label = np.full((n_frames, n_slices, 4, 5), fill)
-    return jax.tree.map(np.asarray, jax.vmap(jax.vmap(lambda x: label_statistics(x, 2, 1.0)))(label))
+def measured(n_frames, n_slices):
+    """Statistics of two classes that are all the number of frames."""
+    shapes = dict.fromkeys(MEASURED, ()) | dict.fromkeys(PER_CLASS, (2,)) | {"centroid_mm": (2, 2)}
+    return {name: np.full((n_frames, n_slices, *shape), float(n_frames)) for name, shape in shapes.items()}
 
 
 def test_pads_to_the_longest_of_each():
@@ -23,7 +24,7 @@ def test_pads_to_the_longest_of_each():
     np.testing.assert_allclose(evidence.frame_time_s, [[0, 0.3, np.nan, np.nan], [np.nan] * 4], rtol=1e-6)
     assert evidence.area_mm2.shape == (2, 4, 3, 2)
     assert evidence.centroid_mm.shape == (2, 4, 3, 2, 2)
-    np.testing.assert_array_equal(evidence.area_mm2[..., 0].sum((1, 2)), [2 * 3 * 20, 4 * 20])
+    np.testing.assert_array_equal(evidence.area_mm2[..., 0].sum((1, 2)), [2 * 2 * 3, 4 * 4])
     for array in evidence[4:]:
         assert not np.any(array[0, 2:])
         assert not np.any(array[1, :, 1:])

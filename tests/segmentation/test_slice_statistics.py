@@ -37,15 +37,15 @@ statistics = jax.jit(label_statistics, static_argnums=1)
 
 def test_a_small_heart_by_hand():
     found = statistics(RING, 3, 2.0)
-    np.testing.assert_array_equal(found["area_mm2"], [16, 44, 8])
-    np.testing.assert_array_equal(found["perimeter_mm"], [16, 56, 12])
+    np.testing.assert_array_equal(found["area_mm2"], [16, 40, 8])
+    np.testing.assert_array_equal(found["perimeter_mm"], [16, 48, 12])
     np.testing.assert_array_equal(found["components"], [1, 2, 1])
-    np.testing.assert_allclose(found["largest_fraction"], [1, 10 / 11, 1])
+    np.testing.assert_allclose(found["largest_fraction"], [1, 9 / 10, 1])
     np.testing.assert_allclose(found["centroid_mm"][0], [-1, -1])
     np.testing.assert_allclose(found["centroid_mm"][2], [1, 2])
     assert found["enclosure"] == 6 / 8
     assert found["contact"] == 1 / 8
-    assert found["uncertain_pixels"] == 17
+    assert found["uncertain_pixels"] == 16
     assert found["confidence"] == 1
     assert found["entropy"] == 0
 
@@ -67,10 +67,10 @@ def test_a_structure_that_fills_the_image_borders_on_its_edge():
 def test_a_spiral_is_one_component():
     assert statistics(SPIRAL, 1, 1.0)["components"] == 1
     cut = SPIRAL.copy()
-    cut[6, 3] = 0
+    cut[6, 1] = 0
     found = statistics(cut, 1, 1.0)
     assert found["components"] == 2
-    np.testing.assert_allclose(found["largest_fraction"], 18 / 29)
+    np.testing.assert_allclose(found["largest_fraction"], 17 / 30)
 
 
 @given(st.integers(0, 2**32 - 1), st.integers(1, 3), st.floats(0.1, 0.9))
@@ -91,7 +91,7 @@ def test_softmax_statistics_by_hand(sharp):
     probabilities[1, 1] = [1 - sharp, sharp, 0]
     probabilities[2, 2] = [0.94, 0.03, 0.03]
     probabilities[3, 3] = [0.96, 0.04, 0]  # clearly background
-    found = slice_statistics(jnp.asarray(probabilities), 1.0)
+    found = jax.jit(slice_statistics)(probabilities, 1.0)
     terms = [1 - sharp, sharp, 0.94, 0.03, 0.03]
     assert found["uncertain_pixels"] == 2
     np.testing.assert_allclose(found["confidence"], (sharp + 0.94) / 2, rtol=1e-6)
@@ -100,9 +100,8 @@ def test_softmax_statistics_by_hand(sharp):
 
 
 def test_vmapped_is_the_same_as_one_by_one():
-    rng = np.random.default_rng(0)
-    batch = jax.nn.softmax(jnp.asarray(4 * rng.normal(size=(3, 9, 9, 4)), jnp.float32))
-    together = jax.jit(jax.vmap(lambda p: slice_statistics(p, 1.3)))(batch)
+    labels = np.random.default_rng(0).integers(0, 4, (3, 7, 7))
+    together = jax.jit(jax.vmap(lambda label: label_statistics(label, 3, 2.0)))(labels)
     for i in range(3):
-        for name, value in slice_statistics(batch[i], 1.3).items():
+        for name, value in statistics(labels[i], 3, 2.0).items():
             np.testing.assert_allclose(together[name][i], value, rtol=1e-5, err_msg=name)

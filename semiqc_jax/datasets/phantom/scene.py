@@ -156,7 +156,11 @@ def with_heart(
     fat = jnp.where(here, _cover(outside + organs.epicardial_fat * side - r, pixel_mm), 0.0)
     picture = _paint(background, signal.fat * (1.0 + signal.texture * texture), fat)
     picture = _paint(picture, signal.muscle, jnp.where(here, _cover(outside - r, pixel_mm), 0.0))
-    rv_blood = signal.rv_blood * jnp.where(at.z < now.rv_base, 1.0, ATRIUM) * (1.0 - 0.5 * signal.flow * now.s * jnp.abs(texture))
+    rv_blood = (
+        signal.rv_blood
+        * jnp.where(at.z < now.rv_base, 1.0, ATRIUM)
+        * (1.0 - 0.5 * signal.flow * now.s * jnp.abs(texture))
+    )
     picture = _paint(picture, rv_blood, jnp.where(has_rv & here, _cover(rv - r, pixel_mm), 0.0))
     wall = jnp.where(at.in_lv, signal.myocardium, 0.9 * signal.muscle) * (
         1.0 + 0.3 * signal.texture * texture

@@ -1,0 +1,72 @@
+"""The HTML page of newly segmented scans: what to look at first, and every scan's indices and verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from jaxtyping import Float
+from numpy import ndarray
+
+from semiqc_jax.anatomy import Task
+from semiqc_jax.evaluation.files import figure_png
+from semiqc_jax.evaluation.overlays import GalleryItem, gallery_figure
+from semiqc_jax.evaluation.plots import curves_figure
+from semiqc_jax.evaluation.report import data_uri, render, show
+from semiqc_jax.files import write_text
+
+SHOWN, LISTED = 12, 500  # scans in the pictures, in the table
+REASONS_SHOWN = 3
+INDICES_SHOWN = {
+    "lvedv_ml": "LVEDV (ml)",
+    "lvesv_ml": "LVESV (ml)",
+    "lvef_pct": "LVEF (%)",
+    "lvm_g": "LV mass (g)",
+    "rvedv_ml": "RVEDV (ml)",
+    "rvesv_ml": "RVESV (ml)",
+    "rvef_pct": "RVEF (%)",
+}
+
+
+def write_scans_page(
+    path: Path,
+    scans: Sequence[Mapping[str, Any]],
+    quarantine: Sequence[Mapping[str, Any]],
+    gallery: Sequence[GalleryItem],
+    curves: Mapping[str, Float[ndarray, "T C"]],
+    provenance: Mapping[str, Any],
+    task: Task,
+) -> None:
+    """Write the page, whole in one file.
+
+    Args:
+        scans: indices, `score`, `verdict` and `reasons` of each scan.
+        quarantine: rows of `quarantine.csv`.
+        gallery: the scans to look at first.
+        curves: their curves, in the task's unit; those of a single frame are not drawn.
+        provenance: `run`, `step` and `sha256` of the model.
+    """
+    rows = sorted(scans, key=lambda scan: scan["score"])[:LISTED]
+    cines = {name: curve for name, curve in curves.items() if len(curve) > 1}
+    pictures = [gallery_figure(gallery, task, "end-diastole, lowest scores first")]
+    pictures += [curves_figure(cines, task)] if cines else []
+    text = render(
+        "scans.html",
+        title="Segmented scans",
+        n_scans=len(scans),
+        provenance=provenance,
+        pictures=[data_uri(figure_png(figure)) for figure in pictures],
+        head=["scan", "score", *INDICES_SHOWN.values()],
+        rows=[_row(scan) for scan in rows],
+        quarantine=quarantine,
+    )
+    write_text(path, text)
+
+
+def _row(scan: Mapping[str, Any]) -> dict[str, Any]:
+    reasons = scan["reasons"].split("; ")
+    more = len(reasons) - REASONS_SHOWN
+    shown = [*reasons[:REASONS_SHOWN], *([f"and {more} more"] if more > 0 else [])]
+    cells = [scan["subject_id"], show(scan["score"], 2), *(show(scan[name], 1) for name in INDICES_SHOWN)]
+    return {"cells": cells, "verdict": scan["verdict"], "reasons": "; ".join(shown)}

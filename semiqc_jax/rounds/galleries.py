@@ -1,0 +1,55 @@
+"""Pictures of what a round accepted and rejected: the best and the worst of each by score."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from semiqc_jax.downstream.curves import curves_from_areas, slice_extent_mm
+from semiqc_jax.downstream.phases import phases
+from semiqc_jax.evaluation.files import write_figure
+from semiqc_jax.evaluation.overlays import GalleryItem, gallery_figure
+from semiqc_jax.files import number, read_csv
+from semiqc_jax.rounds.pool import Pool
+
+SHOWN = 4  # from either end
+
+
+def write_galleries(pool: Pool) -> None:
+    """Draw `accepted.png` and `rejected.png` of a complete round, unless they are there and newer than it."""
+    rows = read_csv(pool.folder / "quality.csv")
+    made = (pool.folder / "manifest.json").stat().st_mtime_ns
+    for name, selected in (("accepted", "1"), ("rejected", "0")):
+        path = pool.folder / f"{name}.png"
+        chosen = [row for row in rows if row["selected"] == selected]
+        if not chosen or (path.is_file() and path.stat().st_mtime_ns > made):
+            continue
+        shown = best_and_worst(chosen, SHOWN)
+        title = f"{name.capitalize()} ({len(chosen)}): end-diastole as segmented, by score"
+        if len(shown) < len(chosen):
+            title += f"; the {SHOWN} best and the {SHOWN} worst"
+        write_figure(path, gallery_figure([_item(pool, row) for row in shown], pool.cohort.task, title))
+
+
+def best_and_worst(rows: Sequence[Mapping[str, str]], count: int) -> list[Mapping[str, str]]:
+    """The `count` best and the `count` worst by score, best first; all where there are no more than that."""
+    ordered = sorted(rows, key=lambda row: number(row["score"]), reverse=True)
+    return ordered if len(ordered) <= 2 * count else [*ordered[:count], *ordered[-count:]]
+
+
+def _item(pool: Pool, row: Mapping[str, Any]) -> GalleryItem:
+    """A subject at its predicted end-diastole; its truth is not looked at."""
+    subject_id = row["subject_id"]
+    i = pool.cohort.index(subject_id)
+    subject = pool.cohort.subjects[i]
+    areas = pool.store.statistics(subject_id)["area_mm2"]
+    extent = slice_extent_mm(np.asarray(subject.slice_position_mm), subject.spacing_mm[0])
+    ed = int(phases(curves_from_areas(areas, extent)[:, 0])[0])
+    slices = range(subject.n_slices)
+    image = np.stack([pool.cohort.slice_image(i, ed, z) for z in slices])
+    label = np.stack([pool.store.label_slice(subject_id, ed, z) for z in slices])
+    reason = row["reasons"].split("; ")[0]
+    caption = f"score {number(row['score']):.2f}\n{reason}"
+    return GalleryItem(subject_id, image, label, caption, subject.spacing_mm[1] / subject.spacing_mm[2])

@@ -1,0 +1,136 @@
+"""A cohort of ellipses and the smallest settings that pass through every part of the loop."""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from semiqc_jax.anatomy import SHORT_AXIS
+from semiqc_jax.checkpoints import Checkpoints
+from semiqc_jax.datasets.cohort import Cohort
+from semiqc_jax.datasets.memory import MemoryCohort, StoredCohort
+from semiqc_jax.datasets.stored import Stored
+from semiqc_jax.files import read_json
+from semiqc_jax.rounds.judging import judge_for
+from semiqc_jax.rounds.loop import run
+from semiqc_jax.settings import load_settings
+from semiqc_jax.study import Study, check_study, uniform_positions
+
+PIXELS, SLICES = 32, 4
+PIXEL_MM, SLICE_MM = 2.5, 8.0
+SPLITS = {"train": ["h0", "h1", "h2", "h3", "h4", "h5"], "val": [], "test": ["h6", "h7"]}
+LABELLED, POOL = SPLITS["train"][:2], SPLITS["train"][2:]
+UPDATES, ROUNDS, ROUND_UPDATES = 8, 2, 6
+STAGE_ENDS = (8, 14, 20)
+
+CONFIG: Mapping[str, Any] = {
+    "dataset": "nifti",
+    "labelled": len(LABELLED),
+    "model": {"base": 2, "depth": 2},
+    "grid": {"size": 24, "pixel_mm": 3.0},
+    "batch_size": 4,
+    "updates": UPDATES,
+    "rounds": ROUNDS,
+    "round_updates": ROUND_UPDATES,
+    "flip_average": False,
+    "inference_batch": 8,
+    "devices": 1,
+    "checkpoint_every": 3,
+    "log_every": 2,
+}
+
+
+def heart(index: int) -> Study:
+    """A subject whose size, place and contrast follow from its number; odd ones have a third, undrawn frame."""
+    rng = np.random.default_rng(index)
+    frames = 2 + index % 2
+    y, x = np.mgrid[:PIXELS, :PIXELS]
+    cy, cx = PIXELS / 2 + rng.uniform(-2, 2, 2)
+    label = np.zeros((frames, SLICES, PIXELS, PIXELS), np.uint8)
+    for t, z in np.ndindex(frames, SLICES):
+        radius = rng.uniform(0.9, 1.1) * (4.5 - 1.2 * (t == 1) - 0.6 * z)
+        label[t, z][np.hypot(y - cy, (x - cx - 1.9 * radius) / 1.2) < 0.9 * radius + 1] = 3
+        label[t, z][np.hypot(y - cy, x - cx) < radius + 2.5] = 2
+        label[t, z][np.hypot(y - cy, x - cx) < radius] = 1
+    brightness = np.array([60.0, 180.0, 90.0, 170.0]) * rng.uniform(0.9, 1.1, 4)
+    labelled = np.zeros((frames, SLICES, SHORT_AXIS.n_classes), bool)
+    labelled[:2] = True
+    study = Study(
+        subject_id=f"h{index}",
+        image=(brightness[label] + rng.normal(0, 15, label.shape)).astype(np.float32),
+        spacing_mm=(SLICE_MM, PIXEL_MM, PIXEL_MM),
+        slice_position_mm=uniform_positions(SLICES, SLICE_MM),
+        affine=np.diag([PIXEL_MM, PIXEL_MM, SLICE_MM, 1.0]),
+        label=label,
+        labelled=labelled,
+        ed_frame=0,
+        es_frame=1,
+    )
+    return check_study(study)
+
+
+def tiny_cohort() -> MemoryCohort:
+    """Eight subjects: two labelled, four in the pool, two for the test."""
+    return MemoryCohort("tiny", SHORT_AXIS, [heart(i) for i in range(8)], SPLITS)
+
+
+def with_labels(cohort: StoredCohort, change: Callable[[str, NDArray], NDArray]) -> StoredCohort:
+    """The same cohort with `change(subject_id, label)` in place of each label."""
+    stored = [
+        Stored(one.subject, one.image, change(one.subject.subject_id, one.label), one.labelled)
+        for one in cohort._stored
+    ]
+    return StoredCohort(cohort.name, cohort.task, stored, cohort.splits)
+
+
+def tiny_config(selector: str = "quality", **changes: Any) -> dict[str, Any]:
+    """`CONFIG` with a selector and changes; groups of settings are merged."""
+    config = copy.deepcopy(dict(CONFIG)) | {"selector": selector}
+    for name, value in changes.items():
+        config[name] = config.get(name, {}) | value if isinstance(value, dict) else value
+    return config
+
+
+def config_flags(config: Mapping[str, Any], prefix: str = "config") -> list[str]:
+    """A configuration as flags of launch/train.py."""
+    flags: list[str] = []
+    for name, value in config.items():
+        path = f"{prefix}.{name}"
+        flags += config_flags(value, path) if isinstance(value, Mapping) else [f"--{path}={value}"]
+    return flags
+
+
+def train(config: Mapping[str, Any], cohort: Cohort, folder: Path) -> Path:
+    """Run the loop as launch/train.py does; returns the run's folder."""
+    settings = load_settings(config)
+    run(settings, cohort, folder, lambda: judge_for(settings, cohort, folder))
+    return folder
+
+
+def models(folder: Path) -> dict[int, str]:
+    """Step -> SHA-256 of each model that a run kept."""
+    with Checkpoints(folder / "checkpoints", read_only=True) as checkpoints:
+        return {step: checkpoints.info(step)["sha256"] for step in checkpoints.steps()}
+
+
+def last_model(folder: Path) -> str:
+    """SHA-256 of a run's last model."""
+    return max(models(folder).items())[1]
+
+
+def outcome(folder: Path) -> dict[str, Any]:
+    """All of a run that has to be the same for the same settings; lines of metrics go without their timing."""
+    lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    return {
+        "status": read_json(folder / "status.json"),
+        "models": models(folder),
+        "manifests": [read_json(path) for path in sorted(folder.glob("rounds/*/manifest.json"))],
+        "quality": [path.read_text() for path in sorted(folder.glob("rounds/*/quality.csv"))],
+        "metrics": [{k: v for k, v in line.items() if k != "updates_per_s"} for line in lines],
+    }
