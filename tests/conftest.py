@@ -37,3 +37,11 @@ def data_dir() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no real data in {folder} (set SEMIQC_DATA_DIR)")
     return folder
+
+
+@pytest.fixture(scope="session")
+def finished_runs(tmp_path_factory: pytest.TempPathFactory):
+    """`tiny_runs.FinishedRuns`: runs of the whole loop on a tiny cohort, each trained once."""
+    from tiny_runs import FinishedRuns
+
+    return FinishedRuns(tmp_path_factory.mktemp("runs"))

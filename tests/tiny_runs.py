@@ -1,14 +1,22 @@
-"""A cohort of ellipses and the smallest settings that pass through every part of the loop."""
+"""A cohort of discs and the smallest settings that pass through every part of the loop, in this process."""
 
 from __future__ import annotations
 
+import contextlib
 import copy
+import io
 import json
+import runpy
+import sys
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+import nibabel as nib
 import numpy as np
+import pytest
+from absl import flags
 from numpy.typing import NDArray
 
 from semiqc_jax.anatomy import SHORT_AXIS
@@ -22,6 +30,7 @@ from semiqc_jax.rounds.loop import run
 from semiqc_jax.settings import load_settings
 from semiqc_jax.study import Study, check_study, uniform_positions
 
+ROOT = Path(__file__).resolve().parents[1]
 PIXELS, SLICES = 32, 4
 PIXEL_MM, SLICE_MM = 2.5, 8.0
 SPLITS = {"train": ["h0", "h1", "h2", "h3", "h4", "h5"], "val": [], "test": ["h6", "h7"]}
@@ -47,7 +56,7 @@ CONFIG: Mapping[str, Any] = {
 
 
 def heart(index: int) -> Study:
-    """A subject whose size, place and contrast follow from its number; odd ones have a third, undrawn frame."""
+    """A subject whose size, place and contrast follow from its number; odd ones have a third frame, undrawn."""
     rng = np.random.default_rng(index)
     frames = 2 + index % 2
     y, x = np.mgrid[:PIXELS, :PIXELS]
@@ -80,6 +89,17 @@ def tiny_cohort() -> MemoryCohort:
     return MemoryCohort("tiny", SHORT_AXIS, [heart(i) for i in range(8)], SPLITS)
 
 
+def write_nifti(folder: Path) -> Path:
+    """The same subjects as a folder of cines with their labels."""
+    folder.mkdir(parents=True)
+    for study in map(heart, range(8)):
+        drawn = np.where(study.labelled.all(-1)[..., None, None], study.label, 0)
+        for array, suffix in ((study.image.astype(np.int16), ""), (drawn, "_gt")):
+            nib.save(nib.Nifti1Image(array.T, study.affine), folder / f"{study.subject_id}{suffix}.nii.gz")
+    (folder / "splits.json").write_text(json.dumps(SPLITS))
+    return folder
+
+
 def with_labels(cohort: StoredCohort, change: Callable[[str, NDArray], NDArray]) -> StoredCohort:
     """The same cohort with `change(subject_id, label)` in place of each label."""
     stored = [
@@ -99,11 +119,46 @@ def tiny_config(selector: str = "quality", **changes: Any) -> dict[str, Any]:
 
 def config_flags(config: Mapping[str, Any], prefix: str = "config") -> list[str]:
     """A configuration as flags of launch/train.py."""
-    flags: list[str] = []
+    found: list[str] = []
     for name, value in config.items():
         path = f"{prefix}.{name}"
-        flags += config_flags(value, path) if isinstance(value, Mapping) else [f"--{path}={value}"]
-    return flags
+        found += config_flags(value, path) if isinstance(value, Mapping) else [f"--{path}={value}"]
+    return found
+
+
+def train_arguments(data: Path, run_folder: Path, selector: str = "quality", **changes: Any) -> list[str]:
+    """Arguments of launch/train.py for `tiny_config`."""
+    config = tiny_config(selector, **changes)
+    return [
+        f"--config={ROOT / 'configs' / 'acdc.py'}:semiqcseg,cpu",
+        f"--workdir={run_folder}",
+        f"--config.data_dir={data}",
+        *config_flags(config),
+    ]
+
+
+class Done(NamedTuple):
+    """How a launcher ended."""
+
+    code: int
+    out: str
+    err: str
+
+
+def launch(script: str, *arguments: object) -> Done:
+    """Run a launcher to its exit in this process: what it does, without the seconds that a new one needs."""
+    known, path = set(flags.FLAGS), ROOT / "launch" / script
+    out, err = io.StringIO(), io.StringIO()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("semiqc_jax.compilation.use_compilation_cache", lambda: None)
+        patch.setattr(sys, "argv", [str(path), *map(str, arguments)])
+        patch.syspath_prepend(path.parent)
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+            with pytest.raises(SystemExit) as stop:
+                runpy.run_path(str(path), run_name="__main__")
+    for name in set(flags.FLAGS) - known - {"debug"}:
+        delattr(flags.FLAGS, name)
+    return Done(stop.value.code, out.getvalue(), err.getvalue())
 
 
 def train(config: Mapping[str, Any], cohort: Cohort, folder: Path) -> Path:
@@ -125,7 +180,7 @@ def last_model(folder: Path) -> str:
 
 
 def outcome(folder: Path) -> dict[str, Any]:
-    """All of a run that has to be the same for the same settings; lines of metrics go without their timing."""
+    """All of a run that has to be the same for the same settings; metrics go without their timing."""
     lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
     return {
         "status": read_json(folder / "status.json"),
@@ -134,3 +189,20 @@ def outcome(folder: Path) -> dict[str, Any]:
         "quality": [path.read_text() for path in sorted(folder.glob("rounds/*/quality.csv"))],
         "metrics": [{k: v for k, v in line.items() if k != "updates_per_s"} for line in lines],
     }
+
+
+@dataclass
+class FinishedRuns:
+    """Runs on `tiny_cohort` that are trained once and then only read."""
+
+    folder: Path
+    cohort: Cohort = field(default_factory=tiny_cohort)
+    _known: dict[str, Path] = field(default_factory=dict)
+
+    def __call__(self, selector: str = "quality", **changes: Any) -> Path:
+        """The folder of the finished run of `tiny_config(selector, **changes)`."""
+        config = tiny_config(selector, **changes)
+        key = json.dumps(config, sort_keys=True, default=str)
+        if key not in self._known:
+            self._known[key] = train(config, self.cohort, self.folder / f"run{len(self._known)}")
+        return self._known[key]

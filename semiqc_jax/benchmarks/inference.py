@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from semiqc_jax.anatomy import SHORT_AXIS
 from semiqc_jax.benchmarks.contest import Contest
 from semiqc_jax.benchmarks.reading import smooth_study
+from semiqc_jax.benchmarks.weights import random_variables
 from semiqc_jax.datasets.memory import MemoryCohort
 from semiqc_jax.inputs.grid import Geometry, Grid
 from semiqc_jax.models.build import NetworkSpec, build_network
@@ -29,8 +30,7 @@ def inference(folder: Path, n_subjects: int = 2, base: int = 8) -> Contest:
     names = [f"subject{i:03d}" for i in range(n_subjects)]
     cohort = MemoryCohort("smooth", SHORT_AXIS, [smooth_study(n, i) for i, n in enumerate(names)], {})
     network = NetworkSpec("unet", SHORT_AXIS.n_classes, base, 4, "batch", 0.0)
-    example = np.zeros((1, GRID.size, GRID.size, 1), np.float32)
-    variables = jax.device_get(jax.jit(build_network(network).init)(jax.random.key(0), example))
+    variables = random_variables(build_network(network), GRID.size)
     model = Model(network, variables, GRID, SHORT_AXIS)
     segmenter = Segmenter.of(model, Devices.of())
     predict, on_device = jax.jit(make_predict(model)), jax.device_put(variables)

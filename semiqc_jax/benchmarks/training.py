@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from semiqc_jax.benchmarks.contest import Contest
+from semiqc_jax.benchmarks.weights import random_variables
 from semiqc_jax.inputs.augment import AUGMENTATIONS
 from semiqc_jax.inputs.grid import Geometry, Grid
 from semiqc_jax.inputs.slices import Slices, cumulative
@@ -69,12 +70,12 @@ def train_step(folder: Path, batch: int = 8, size: int = 64, base: int = 8, dept
     unet = UNet(N_CLASSES, base, depth, dropout=0.0, axis_name=AXIS)
     ours = Supervised(unet, {"labelled": batch}, AXIS)
     usual = Supervised(UsualUNet(N_CLASSES, base, depth, AXIS), {"labelled": batch}, AXIS)
-    start = jax.device_get(jax.jit(ours.init)(jax.random.key(0), np.zeros((1, size, size, 1), np.float32)))
-    usual_start = MethodState(usual_params(start.params, depth), start.aux)
+    variables = random_variables(unet.clone(axis_name=None), size)
+    params, aux = variables.pop("params"), variables
     resident = devices.replicate({"labelled": Resident(_slices(), cumulative(np.ones(N_SLICES)))})
     return Contest(
-        ours=_step(ours, start, resident, grid, devices),
-        reference=_step(usual, usual_start, resident, grid, devices),
+        ours=_step(ours, MethodState(params, aux), resident, grid, devices),
+        reference=_step(usual, MethodState(usual_params(params, depth), aux), resident, grid, devices),
         reference_name="nn.ConvTranspose and nn.max_pool",
         items=batch,
         unit="slices",

@@ -55,26 +55,23 @@ AUGMENTATIONS: Mapping[str, Augmentation] = {
 }
 
 
-def _transform(key: PRNGKeyArray, spec: Augmentation) -> tuple[Float[Array, "2 2"], Float[Array, " 2"]]:
-    angle_key, scale_key, flip_key, shift_key = jax.random.split(key, 4)
-    angle = jnp.deg2rad(spec.rotation_deg) * jax.random.uniform(angle_key, minval=-1.0)
-    scale = jnp.exp(spec.log_scale * jax.random.uniform(scale_key, minval=-1.0))
-    signs = jnp.where(jax.random.bernoulli(flip_key, shape=(2,)) & spec.flip, -1.0, 1.0)
+def _transform(u: Float[Array, " 6"], spec: Augmentation) -> tuple[Float[Array, "2 2"], Float[Array, " 2"]]:
+    angle = jnp.deg2rad(spec.rotation_deg) * u[0]
+    scale = jnp.exp(spec.log_scale * u[1])
+    signs = jnp.where((u[2:4] < 0) & spec.flip, -1.0, 1.0)
     cos, sin = jnp.cos(angle), jnp.sin(angle)
     matrix = jnp.array([[cos, -sin], [sin, cos]]) * scale * signs
-    return matrix, spec.shift_mm * jax.random.uniform(shift_key, (2,), minval=-1.0)
+    return matrix, spec.shift_mm * u[4:6]
 
 
-def _intensity(key: PRNGKeyArray, image: Float[Array, "S S"], spec: Augmentation) -> Float[Array, "S S"]:
-    keys = jax.random.split(key, 6)
-    gamma, contrast, brightness = (jax.random.uniform(k, minval=-1.0) for k in keys[:3])
-    slope = spec.bias_field * jax.random.uniform(keys[3], (2,), minval=-1.0)
+def _intensity(
+    u: Float[Array, " 6"], noise: Float[Array, "S S"], image: Float[Array, "S S"], spec: Augmentation
+) -> Float[Array, "S S"]:
     ramp = jnp.linspace(-1, 1, image.shape[0])
-    image = jnp.power(jnp.clip(image, 1e-3, 1.0), jnp.exp(spec.log_gamma * gamma))
-    image = image * jnp.exp(spec.log_contrast * contrast) + spec.brightness * brightness
-    image = image * (1 + slope[0] * ramp[:, None] + slope[1] * ramp[None])
-    sigma = spec.noise * jax.random.uniform(keys[4])
-    return image + sigma * jax.random.normal(keys[5], image.shape)
+    image = jnp.power(jnp.clip(image, 1e-3, 1.0), jnp.exp(spec.log_gamma * u[0]))
+    image = image * jnp.exp(spec.log_contrast * u[1]) + spec.brightness * u[2]
+    image = image * (1 + spec.bias_field * (u[3] * ramp[:, None] + u[4] * ramp[None]))
+    return image + spec.noise * jnp.abs(u[5]) * noise
 
 
 def augment_slice(
@@ -86,9 +83,12 @@ def augment_slice(
     spec: Augmentation,
 ) -> tuple[Float[Array, "S S"], Int[Array, "S S"]]:
     """One slice of native pixels -> standardised image and label on the network's grid."""
-    place_key, look_key = jax.random.split(key)
-    matrix, shift = _transform(place_key, spec)
+    # One draw for all numbers: every further one costs seconds of compilation on CPU.
+    change_key, noise_key = jax.random.split(key)
+    u = jax.random.uniform(change_key, (12,), minval=-1.0)
+    noise = jax.random.normal(noise_key, (grid.size, grid.size))
+    matrix, shift = _transform(u[:6], spec)
     at = network_to_native(grid, geometry, matrix, shift)
     values = sample_linear(image[..., None].astype(jnp.float32) / 255, at, geometry.extent)[..., 0]
     target = sample_nearest(label, at, geometry.extent)
-    return standardise(_intensity(look_key, values, spec)), target.astype(jnp.int32)
+    return standardise(_intensity(u[6:], noise, values, spec)), target.astype(jnp.int32)
