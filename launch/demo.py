@@ -1,4 +1,4 @@
-"""The demo: every method on one synthetic cohort, evaluated, compared and shown; `bash launch/demo.sh` installs first."""
+"""The demo: every method on one synthetic cohort, evaluated and compared; `bash launch/demo.sh` installs first."""
 
 from __future__ import annotations
 
@@ -39,8 +39,9 @@ def arms(quick: bool, data: Path, out: Path) -> dict[str, Settings]:
         for name in METHODS
     }
     plain = replace(found["supervised"], augmentation="none")
-    shared = {name: replace(s, stage0_from=str(out / "supervised")) for name, s in found.items() if name != "supervised"}
-    return {"supervised_no_augmentation": plain, "supervised": found["supervised"], **shared}
+    first = found.pop("supervised")
+    shared = {name: replace(s, stage0_from=str(out / "supervised")) for name, s in found.items()}
+    return {"supervised_no_augmentation": plain, "supervised": first, **shared}
 
 
 def main() -> None:

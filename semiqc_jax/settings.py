@@ -203,7 +203,7 @@ def _load(cls: type, config: Mapping[str, Any], path: str, problems: list[str]) 
             problems.append(f"{path}.{name} does not exist" + (f" (did you mean '{close[0]}'?)" if close else ""))
         elif dataclasses.is_dataclass(types_[name]):
             if isinstance(value, Mapping) or hasattr(value, "items"):
-                values[name] = _load(types_[name], dict(value.items()), f"{path}.{name}", problems)  # type: ignore[arg-type]
+                values[name] = _load(types_[name], dict(value.items()), f"{path}.{name}", problems)
             else:
                 problems.append(f"{path}.{name} = {value!r} is no group of settings")
         else:

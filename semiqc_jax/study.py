@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,7 +47,7 @@ class Study:
     @property
     def shape(self) -> tuple[int, int, int, int]:
         """(T, Z, Y, X)."""
-        return self.image.shape  # type: ignore[return-value]
+        return cast(tuple[int, int, int, int], self.image.shape)
 
 
 def uniform_positions(n_slices: int, dz_mm: float) -> NDArray[np.float64]:

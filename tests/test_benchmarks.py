@@ -10,10 +10,12 @@ import numpy as np
 import pytest
 
 from semiqc_jax.benchmarks.contest import Contest, Spread, alternate, hold, same
+from semiqc_jax.benchmarks.inference import inference
 from semiqc_jax.benchmarks.machine import machine, versions
 from semiqc_jax.benchmarks.reading import reading
 from semiqc_jax.benchmarks.registry import BENCHMARKS, report, run_benchmarks, table
 from semiqc_jax.benchmarks.selecting import selecting
+from semiqc_jax.benchmarks.training import train_step
 from semiqc_jax.errors import ConfigError, UserError
 
 
@@ -121,5 +123,21 @@ def test_both_stored_forms_give_the_same_slices(tmp_path: Path) -> None:
     assert same(slices, contest.reference(), 0)
 
 
+def test_usual_layers_compute_the_same_loss(tmp_path: Path) -> None:
+    contest = train_step(tmp_path, batch=4, size=16, base=2, depth=2)
+    loss = contest.ours()
+    assert same(loss, contest.reference(), 1e-5)
+    assert np.isfinite(loss)
+    assert contest.items == 4
+
+
+def test_batches_give_what_single_slices_give(tmp_path: Path) -> None:
+    contest = inference(tmp_path, n_subjects=2, base=2)
+    counts = contest.ours()
+    assert same(counts, contest.reference(), contest.rtol)
+    assert contest.items == 2 * 4 * 8
+    assert all(len(np.flatnonzero(c)) > 1 for c in counts)  # an empty prediction would compare nothing
+
+
 def test_benchmarks_are_registered() -> None:
-    assert {"selection", "reading"} <= BENCHMARKS.keys()
+    assert BENCHMARKS.keys() == {"train_step", "inference", "reading", "selection"}

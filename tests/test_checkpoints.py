@@ -107,12 +107,12 @@ def test_another_architecture_is_refused(folder, other):
 
 
 def test_what_is_not_there_is_said(folder, tmp_path):
-    with pytest.raises(UserError, match="no checkpoint at step 3.*saved steps: 2, 4, 5"):
+    with pytest.raises(UserError, match=r"no checkpoint at step 3.*saved steps: 2, 4, 5"):
         load_model(folder, 3)
-    with pytest.raises(UserError, match="no checkpoints.*train first"):
+    with pytest.raises(UserError, match=r"no checkpoints.*train first"):
         load_model(tmp_path / "nowhere")
     (tmp_path / "empty").mkdir()
-    with pytest.raises(UserError, match="no whole checkpoint.*saved steps: none"):
+    with pytest.raises(UserError, match=r"no whole checkpoint.*saved steps: none"):
         load_model(tmp_path / "empty")
 
 

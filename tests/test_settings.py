@@ -126,7 +126,7 @@ def test_a_selector_that_is_changed_later_changes_the_method():
 
 def test_presets():
     assert base_config("", ()).method == "semiqcseg"
-    with pytest.raises(ConfigError, match="unknown preset 'gpu'.*presets: cpu"):
+    with pytest.raises(ConfigError, match=r"unknown preset 'gpu'.*presets: cpu"):
         base_config("oracle,gpu", ("cpu",))
     with pytest.raises(ConfigError, match="none here"):
         base_config("oracle,gpu", ())

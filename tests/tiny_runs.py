@@ -8,7 +8,8 @@ import io
 import json
 import runpy
 import sys
-from collections.abc import Callable, Mapping
+import warnings
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,7 +17,7 @@ from typing import Any, NamedTuple
 import nibabel as nib
 import numpy as np
 import pytest
-from absl import flags
+from absl import app, flags
 from numpy.typing import NDArray
 
 from semiqc_jax.anatomy import SHORT_AXIS
@@ -56,7 +57,7 @@ CONFIG: Mapping[str, Any] = {
 
 
 def heart(index: int) -> Study:
-    """A subject whose size, place and contrast follow from its number; odd ones have a third frame, undrawn."""
+    """A subject whose size and contrast follow from its number; odd ones have a third, undrawn frame."""
     rng = np.random.default_rng(index)
     frames = 2 + index % 2
     y, x = np.mgrid[:PIXELS, :PIXELS]
@@ -126,15 +127,16 @@ def config_flags(config: Mapping[str, Any], prefix: str = "config") -> list[str]
     return found
 
 
-def train_arguments(data: Path, run_folder: Path, selector: str = "quality", **changes: Any) -> list[str]:
-    """Arguments of launch/train.py for `tiny_config`."""
-    config = tiny_config(selector, **changes)
-    return [
-        f"--config={ROOT / 'configs' / 'acdc.py'}:semiqcseg,cpu",
-        f"--workdir={run_folder}",
-        f"--config.data_dir={data}",
-        *config_flags(config),
-    ]
+def train_arguments(
+    data: Path,
+    folder: Path,
+    selector: str = "quality",
+    config: str = f"{ROOT}/configs/acdc.py:semiqcseg,cpu",
+    **changes: Any,
+) -> list[str]:
+    """Arguments of launch/train.py for the settings of `tiny_config`."""
+    overrides = config_flags({"data_dir": str(data), **tiny_config(selector, **changes)})
+    return [f"--config={config}", f"--workdir={folder}", *overrides]
 
 
 class Done(NamedTuple):
@@ -147,18 +149,31 @@ class Done(NamedTuple):
 
 def launch(script: str, *arguments: object) -> Done:
     """Run a launcher to its exit in this process: what it does, without the seconds that a new one needs."""
-    known, path = set(flags.FLAGS), ROOT / "launch" / script
-    out, err = io.StringIO(), io.StringIO()
-    with pytest.MonkeyPatch.context() as patch:
+    path, out, err = ROOT / "launch" / script, io.StringIO(), io.StringIO()
+    with pytest.MonkeyPatch.context() as patch, own_flags():
         patch.setattr("semiqc_jax.compilation.use_compilation_cache", lambda: None)
         patch.setattr(sys, "argv", [str(path), *map(str, arguments)])
         patch.syspath_prepend(path.parent)
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-            with pytest.raises(SystemExit) as stop:
+            try:
                 runpy.run_path(str(path), run_name="__main__")
-    for name in set(flags.FLAGS) - known - {"debug"}:
-        delattr(flags.FLAGS, name)
-    return Done(stop.value.code, out.getvalue(), err.getvalue())
+            except SystemExit as stop:
+                return Done(stop.code, out.getvalue(), err.getvalue())
+    raise AssertionError(f"{script} did not exit")
+
+
+@contextlib.contextmanager
+def own_flags() -> Iterator[None]:
+    """Forget afterwards which flags were defined and given."""
+    app.define_help_flags()
+    before = {name: copy.copy(value) for name, value in vars(flags.FLAGS).items()}
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "the load_module", DeprecationWarning)  # of ml_collections
+            yield
+    finally:
+        sys.modules.pop("common", None)
+        vars(flags.FLAGS).update(before)
 
 
 def train(config: Mapping[str, Any], cohort: Cohort, folder: Path) -> Path:

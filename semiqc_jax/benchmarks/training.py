@@ -36,7 +36,7 @@ class UsualUNet(nn.Module):
 
     @nn.compact
     def __call__(self, x: Float[Array, "B H W 1"], train: bool = False) -> Float[Array, "B H W C+1"]:
-        block = {"norm": "batch", "dtype": jnp.float32, "axis_name": self.axis_name}
+        block: dict[str, Any] = {"norm": "batch", "dtype": jnp.float32, "axis_name": self.axis_name}
         skips = []
         for level in range(self.depth):
             if level:
@@ -61,7 +61,7 @@ def usual_params(ours: dict[str, Any], depth: int) -> dict[str, Any]:
     return {**usual, "Conv_0": ours[f"Conv_{depth - 1}"]}
 
 
-def train_step(folder: Path, batch: int = 8, size: int = 64, base: int = 8, depth: int = 4) -> Contest:
+def train_step(folder: Path, batch: int = 12, size: int = 64, base: int = 16, depth: int = 4) -> Contest:
     """Draw and augment a batch, loss, gradient and update, from the same weights; gives the loss.
 
     Writes nothing to `folder`.

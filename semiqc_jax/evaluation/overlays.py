@@ -48,7 +48,7 @@ class Picture:
 
 def crop_box(mask: Bool[np.ndarray, "*batch Y X"], margin: tuple[float, float]) -> tuple[slice, slice]:
     """Rows and columns around all of `mask` with a margin in pixels; the whole plane where it is empty."""
-    plane = mask.reshape(-1, *mask.shape[-2:]).any(0)
+    plane = np.any(mask.reshape(-1, *mask.shape[-2:]), axis=0)
     if not plane.any():
         return slice(0, plane.shape[0]), slice(0, plane.shape[1])
     box = []
@@ -74,12 +74,12 @@ def case_picture(case: Case, task: Task = SHORT_AXIS) -> Picture:
     first, last = (int(labelled_frames[0]), int(labelled_frames[-1])) if len(labelled_frames) else (0, 0)
     frames = (first if ed is None else ed, last if es is None else es)
     both = (case.label[list(frames)] > 0) | (case.predicted[list(frames)] > 0)
-    slices = spread_slices(both.any(0), len(LEVELS))
+    slices = spread_slices(np.any(both, axis=0), len(LEVELS))
     size = both.sum((0, 2, 3))
     slices = slices if size[slices[0]] >= size[slices[-1]] else slices[::-1]
     dy, dx = case.subject.spacing_mm[1:]
     rows, columns = crop_box(both, (MARGIN_MM / dy, MARGIN_MM / dx))
-    pick = np.ix_(frames, slices)
+    pick = np.ix_(np.asarray(frames), slices)
     return Picture(
         subject_id=case.subject.subject_id,
         image=case.image[pick][..., rows, columns],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 from jaxtyping import Array, Float, UInt8
@@ -21,10 +21,10 @@ class Grid(NamedTuple):
 
 
 class Geometry(NamedTuple):
-    """Where a slice lies in its canvas. Arrays share leading axes."""
+    """Where a slice lies in its canvas. Arrays (JAX's or NumPy's) share leading axes."""
 
-    extent: Float[Array, "... 2"]  # (height, width) in native pixels, top left in the canvas
-    pixel_mm: Float[Array, "... 2"]  # (dy, dx)
+    extent: Float[Any, "... 2"]  # (height, width) in native pixels, top left in the canvas
+    pixel_mm: Float[Any, "... 2"]  # (dy, dx)
 
 
 def network_to_native(
@@ -67,7 +67,7 @@ def sample_linear(
 
 def sample_nearest(
     label: UInt8[Array, "Y X"], at: Float[Array, "... 2"], extent: Float[Array, " 2"]
-) -> UInt8[Array, "..."]:
+) -> UInt8[Array, ...]:
     """Nearest-neighbour samples of a label; 0 outside the extent."""
     nearest = jnp.round(at)
     inside = jnp.all((nearest >= 0) & (nearest <= extent - 1), axis=-1)

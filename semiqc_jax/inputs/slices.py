@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -18,11 +18,11 @@ CANVAS_STEP = 32
 
 
 class Slices(NamedTuple):
-    """M slices in native pixels on one canvas."""
+    """M slices in native pixels on one canvas; JAX's arrays or NumPy's."""
 
-    image: UInt8[Array, "M Y X"]
-    label: UInt8[Array, "M Y X"]
-    labelled: Bool[Array, "M C"]  # class c is drawn
+    image: UInt8[Any, "M Y X"]
+    label: UInt8[Any, "M Y X"]
+    labelled: Bool[Any, "M C"]  # class c is drawn
     geometry: Geometry
 
 
@@ -57,7 +57,7 @@ def on_canvas(pixels: NDArray[np.uint8], canvas: tuple[int, int]) -> NDArray[np.
     return np.pad(pixels, pad)
 
 
-def cumulative(weight: NDArray[np.floating]) -> Float[Array, " M"]:
+def cumulative(weight: NDArray[np.floating]) -> Float[np.ndarray, " M"]:
     """Cumulative distribution [M] that `draw` samples slices from; weights need not sum to 1."""
     total = np.cumsum(np.asarray(weight, np.float64))
     return (total / total[-1]).astype(np.float32)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.stats import spearmanr
 
 from semiqc_jax.anatomy import TASKS
@@ -113,10 +114,14 @@ def _write_selection(run: Path, pools: Sequence[Pool], target: float) -> None:
                 "precision_accepted": float(good[selected].mean()) if selected.any() else None,
                 "mean_dice_accepted": float(dice[selected].mean()) if selected.any() else None,
                 "mean_dice_pool": float(dice.mean()),
-                "spearman_score": float(spearmanr(score, dice).statistic),
-                "spearman_confidence": float(
-                    spearmanr([number(row["confidence"]) for row in rows], dice).statistic
-                ),
+                "spearman_score": rank_correlation(score, dice),
+                "spearman_confidence": rank_correlation([number(row["confidence"]) for row in rows], dice),
             }
         )
     write_json(run / "evaluation" / "selection.json", {"rounds": rounds})
+
+
+def rank_correlation(a: ArrayLike, b: ArrayLike) -> float:
+    """Spearman's correlation; NaN where a side is constant or holds NaN."""
+    both = np.asarray([a, b], float)
+    return float(spearmanr(*both).statistic) if (np.ptp(both, axis=1) > 0).all() else float("nan")

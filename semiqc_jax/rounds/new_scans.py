@@ -56,7 +56,7 @@ class Output:
         if not path.is_file() or not self.label_path(found.subject_id).is_file():
             return None
         try:
-            with np.load(path, allow_pickle=False) as data:
+            with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as data:
                 arrays = {name: data[name] for name in data.files}
             if json.loads(str(arrays.pop("source"))) != self._source(found):
                 return None
@@ -73,9 +73,10 @@ class Output:
         extent = slice_extent_mm(np.asarray(subject.slice_position_mm), subject.spacing_mm[0])
         curves = curves_from_labels(segmented.label, subject.spacing_mm, extent, task.n_classes)
         arrays: dict[str, Any] = {"extent_mm": np.asarray(extent, np.float32), "curves": curves}
-        arrays |= {"time_s": np.zeros(0) if time is None else time}
+        arrays |= {"time_s": np.zeros(0) if time is None else time, **segmented.statistics}
+        arrays["source"] = np.array(json.dumps(self._source(found)))
         buffer = io.BytesIO()
-        np.savez_compressed(buffer, source=json.dumps(self._source(found)), **arrays, **segmented.statistics)
+        np.savez_compressed(buffer, allow_pickle=False, **arrays)
         write_bytes(self._evidence_path(found.subject_id), buffer.getvalue())
         return Scan(found.subject_id, segmented.statistics, arrays["extent_mm"], curves, time)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 
@@ -113,7 +114,7 @@ def choose(pool: Pool, settings: Settings, stage: int, judge: Judge, checkpoint:
         settings.selection_policy,
         evidence,
         quality.score,
-        true_dice(pool) if settings.selector == "oracle" else None,
+        jnp.asarray(true_dice(pool)) if settings.selector == "oracle" else None,
         key,
     )
     _write_choice(pool, settings, stage, judge, checkpoint, quality, selection, evidence)

@@ -56,8 +56,9 @@ def segment_scans(source: Path, folder: Path, run: Path) -> dict[str, int]:
     model, checkpoint = open_model(run)
     output = Output(folder, checkpoint["sha256"])
     with locked(folder):
-        done = {one.subject_id: scan for one in found if (scan := output.read(one)) is not None}
-        new, failed = _segment([one for one in found if one.subject_id not in done], output, model)
+        earlier = [(one, output.read(one)) for one in found]
+        done = {scan.subject_id: scan for _, scan in earlier if scan is not None}
+        new, failed = _segment([one for one, scan in earlier if scan is None], output, model)
         quarantine = [_quarantine_row(outcome) for outcome in failed]
         write_csv(folder / "quarantine.csv", QUARANTINE_COLUMNS, quarantine)
         known = {**done, **new}
@@ -78,7 +79,7 @@ def _each_id_once(found: Sequence[Found]) -> Iterator[Found]:
 
 
 def _there_twice(one: Found) -> NoReturn:
-    raise DataError(f"another image is named {one.subject_id}", one.path, "rename one of them")
+    raise DataError("subject is there twice", one.path, "keep one of them")  # as `stored_outcomes` says
 
 
 def _segment(todo: Sequence[Found], output: Output, model: Model) -> tuple[dict[str, Scan], list[Outcome]]:

@@ -6,6 +6,7 @@ import hashlib
 import io
 import json
 import threading
+import weakref
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
@@ -46,21 +47,21 @@ class PseudoStore:
         if not path.exists():
             return False
         try:
-            with np.load(path, allow_pickle=False) as data:
+            with path.open("rb") as file, np.load(file, allow_pickle=False) as data:
                 return data.zip.testzip() is None and json.loads(str(data[PROVENANCE])) == dict(provenance)
         except BROKEN:
             return False
 
     def write(self, shard: int, segmentations: Sequence[Segmentation], provenance: Mapping[str, Any]) -> None:
         """Write one shard in one piece."""
-        arrays: dict[str, NDArray] = {PROVENANCE: np.array(json.dumps(dict(provenance)))}
+        arrays: dict[str, Any] = {PROVENANCE: np.array(json.dumps(dict(provenance)))}
         for one in segmentations:
             for t, z in np.ndindex(*one.label.shape[:2]):
                 arrays[f"{one.subject_id}/label/{t}/{z}"] = one.label[t, z]
             for name, value in one.statistics.items():
                 arrays[f"{one.subject_id}/statistics/{name}"] = value
         buffer = io.BytesIO()
-        np.savez_compressed(buffer, allow_pickle=False, **arrays)  # type: ignore[arg-type]
+        np.savez_compressed(buffer, allow_pickle=False, **arrays)
         write_bytes(self.shard_path(shard), buffer.getvalue())
 
     def digests(self) -> list[dict[str, str]]:
@@ -75,7 +76,10 @@ class PseudoStore:
 
     @cached_property
     def _shards(self) -> list[Any]:
-        return [np.load(path, allow_pickle=False) for path in self._paths()]
+        shards = [np.load(path, allow_pickle=False) for path in self._paths()]
+        for shard in shards:
+            weakref.finalize(self, shard.close)
+        return shards
 
     @cached_property
     def _home(self) -> dict[str, Any]:

@@ -30,7 +30,7 @@ class Resident(NamedTuple):
     """A stream that lives on the device: its slices and the distribution they are drawn from."""
 
     slices: Slices
-    distribution: Float[Array, " M"]
+    distribution: Float[Any, " M"]
 
 
 StepFunction = Callable[..., tuple[TrainState, Sums]]

@@ -26,6 +26,13 @@ def test_slices_are_drawn_in_proportion_to_their_weight(weights):
     assert ((count[share > 0] - expected) ** 2 / expected).sum() < 26
 
 
+@pytest.mark.parametrize(("uniform", "index"), [(0.0, 1), (0.25, 3), (0.5, 3), (0.99999994, 3)])
+def test_the_border_of_a_slice_of_weight_0_is_not_its_own(monkeypatch, uniform, index):
+    """Where the random number falls on a border, 0 included, the next slice that has a weight is drawn."""
+    monkeypatch.setattr(jax.random, "uniform", lambda key: jnp.float32(uniform))
+    assert int(draw(KEYS[:1], cumulative(np.array([0.0, 1, 0, 3, 0])))[0]) == index
+
+
 def test_many_small_weights_add_up():
     """Single precision is enough: the last of 100,000 slices has its share, and none is lost at the end."""
     distribution = cumulative(np.full(100_000, 1e-3))

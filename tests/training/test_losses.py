@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 from semiqc_jax.training.losses import dice_sums, marginal_cross_entropy, segmentation_loss
 
 DRAWN = jnp.ones((1, 3), bool)
+LOSS_OF_BATCH = jax.jit(lambda *case: segmentation_loss(*case, None))
+LOSS_OF_DEVICES = jax.jit(jax.vmap(lambda *case: segmentation_loss(*case, "d"), axis_name="d"))
 
 
 def logits_of(*probabilities):
@@ -18,13 +20,14 @@ def logits_of(*probabilities):
     return jnp.log(jnp.array(probabilities, jnp.float32))[None, None]
 
 
-def random_case(seed, drawn=None):
+def random_case(seed, all_drawn=False):
+    """Logits [2, 4, 5, 4], a label without the classes that are not drawn, and which are drawn [2, 3]."""
     rng = np.random.default_rng(seed)
-    logits = jnp.asarray(rng.normal(0, 2, (2, 4, 5, 4)), jnp.float32)
-    label = jnp.asarray(rng.integers(0, 4, (2, 4, 5)))
-    labelled = jnp.asarray(rng.random((2, 3)) < 0.5) if drawn is None else drawn
-    return logits, jnp.where((label > 0) & ~jnp.take_along_axis(
-        labelled[:, None, None], jnp.maximum(label - 1, 0)[..., None], -1)[..., 0], 0, label), labelled
+    logits = rng.normal(0, 2, (2, 4, 5, 4)).astype(np.float32)
+    labelled = (rng.random((2, 3)) < 0.5) | all_drawn
+    label = rng.integers(0, 4, (2, 4, 5))
+    drawn = np.concatenate([np.ones((2, 1), bool), labelled], -1)
+    return logits, label * drawn[np.arange(2)[:, None, None], label], labelled
 
 
 def test_cross_entropy_by_hand():
@@ -41,9 +44,9 @@ def test_cross_entropy_by_hand():
 
 @given(seed=st.integers(0, 99))
 def test_with_every_class_drawn_it_is_the_plain_cross_entropy(seed):
-    logits, label, _ = random_case(seed, jnp.ones((2, 3), bool))
+    logits, label, labelled = random_case(seed, all_drawn=True)
     expected = optax.softmax_cross_entropy_with_integer_labels(logits, label)
-    np.testing.assert_allclose(marginal_cross_entropy(logits, label, jnp.ones((2, 3), bool)), expected, atol=1e-5)
+    np.testing.assert_allclose(marginal_cross_entropy(logits, label, labelled), expected, atol=1e-5)
 
 
 def test_a_hidden_class_is_not_pushed_down():
@@ -85,15 +88,14 @@ def test_the_loss_by_hand():
 @given(seed=st.integers(0, 99))
 def test_devices_add_up_to_the_batch(seed):
     """A loss over a named axis is the loss of the whole batch, on each device."""
-    logits, label, labelled = random_case(seed)
-    whole, sums = segmentation_loss(logits, label, labelled, None)
-    parts = jax.tree.map(lambda x: x[:, None], (logits, label, labelled))
-    split, split_sums = jax.vmap(lambda *x: segmentation_loss(*x, "d"), axis_name="d")(*parts)
+    case = random_case(seed)
+    whole, sums = LOSS_OF_BATCH(*case)
+    split, split_sums = LOSS_OF_DEVICES(*(x[:, None] for x in case))
     np.testing.assert_allclose(split, [whole, whole], rtol=1e-5)
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a[0], b, rtol=1e-5), split_sums, sums)
 
 
 def test_a_perfect_prediction_costs_nothing():
-    _, label, labelled = random_case(0, jnp.ones((2, 3), bool))
+    _, label, labelled = random_case(0, all_drawn=True)
     loss, _ = segmentation_loss(100 * jax.nn.one_hot(label, 4), label, labelled, None)
     assert float(loss) == pytest.approx(0, abs=1e-5)

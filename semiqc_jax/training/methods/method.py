@@ -23,7 +23,10 @@ class MethodState(NamedTuple):
 class Method(Protocol):
     """A training method. Every function is pure and runs per device under a named axis."""
 
-    streams: Mapping[str, int]  # examples of each stream in a global batch
+    @property
+    def streams(self) -> Mapping[str, int]:
+        """Examples of each stream in a global batch."""
+        ...
 
     def init(self, key: PRNGKeyArray, example: Float[Array, "B S S 1"]) -> MethodState:
         """Fresh parameters and auxiliary state."""

@@ -1,0 +1,114 @@
+"""A known network in place of a trained one: what goes in, what comes back, and where it lies."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from tiny import GRID, UNET, dice, heart, heart_slices
+
+from semiqc_jax.anatomy import SHORT_AXIS
+from semiqc_jax.inputs.augment import AUGMENTATIONS
+from semiqc_jax.inputs.grid import Geometry, Grid
+from semiqc_jax.inputs.slices import make_batch
+from semiqc_jax.segmentation import predict as module
+from semiqc_jax.segmentation.predict import Model, make_predict, network_probabilities
+
+
+@pytest.fixture
+def fake(monkeypatch):
+    """Put a function image [B, S, S, 1] -> logits [B, S, S, 4] in the place of the network."""
+
+    class Network:
+        apply = None
+
+    def replace(logits):
+        Network.apply = staticmethod(lambda variables, image: logits(image))
+        monkeypatch.setattr(module, "build_network", lambda spec: Network)
+
+    return replace
+
+
+def model(grid, flip_average=False):
+    return Model(UNET, {}, grid, SHORT_AXIS, flip_average)
+
+
+def geometry(*shapes_and_pixels):
+    return Geometry(*(np.array(x, np.float32) for x in zip(*shapes_and_pixels, strict=True)))
+
+
+def bright(image):
+    """Class 1 above the middle of the intensities, background below; the others nowhere."""
+    middle = (image.min((1, 2), keepdims=True) + image.max((1, 2), keepdims=True)) / 2
+    nowhere = jnp.full_like(image, -30)
+    return jnp.concatenate([middle - image, image - middle, nowhere, nowhere], -1)
+
+
+@pytest.mark.parametrize("pixel_mm", [(1.5, 1.5), (0.9, 1.8), (2.2, 1.3)])
+def test_a_disc_comes_back_to_its_pixels(fake, pixel_mm):
+    """Off the centre, uneven pixels, a canvas larger than the slice."""
+    fake(bright)
+    shape, radius, centre = (int(90 / pixel_mm[0]), int(100 / pixel_mm[1])), 22.0, (6.0, -9.0)
+    _, label = heart(shape, pixel_mm, radius, centre)
+    disc = (label == 1) | (label == 2)
+    image = np.zeros((1, 128, 128), np.uint8)
+    image[0, : shape[0], : shape[1]] = 30 + 200 * disc
+    grid = Grid(64, 1.5)
+    result, statistics = jax.jit(make_predict(model(grid)))({}, image, geometry((shape, pixel_mm)))
+    assert result.shape == image.shape
+    assert result.dtype == jnp.uint8
+    assert dice(np.asarray(result)[0, : shape[0], : shape[1]] == 1, disc) > 0.97
+    assert float(statistics["area_mm2"][0, 0]) == pytest.approx(np.pi * radius**2, rel=0.03)
+    np.testing.assert_allclose(statistics["centroid_mm"][0, 0], centre, atol=0.5)
+
+
+def test_outside_the_grid_is_background(fake):
+    """A grid of 24 mm on a slice of 40 mm: 24 pixels of 1 mm a side are class 2, by hand."""
+    fake(lambda image: jnp.zeros((*image.shape[:3], 4)).at[..., 2].set(9))
+    image = np.full((1, 64, 64), 7, np.uint8)
+    label, _ = jax.jit(make_predict(model(Grid(16, 1.5))))({}, image, geometry(((40, 40), (1.0, 1.0))))
+    expected = np.zeros((40, 40))
+    expected[8:32, 8:32] = 2
+    np.testing.assert_array_equal(label[0, :40, :40], expected)
+
+
+def test_mirrored_slices_are_averaged(fake):
+    """A network that knows left from right, averaged by hand over the four mirror images."""
+    slope = jnp.arange(4.0)[:, None] * 3 + jnp.arange(4.0)
+
+    def logits(image):
+        return jnp.stack([image[..., 0] * slope, *[jnp.zeros(image.shape[:3])] * 3], -1)
+
+    fake(logits)
+    image = jax.random.normal(jax.random.key(0), (2, 4, 4, 1))
+    plain = network_probabilities(model(Grid(4, 1.0)), {}, image)
+    np.testing.assert_allclose(plain, jax.nn.softmax(logits(image)), rtol=1e-6)
+    averaged = network_probabilities(model(Grid(4, 1.0), flip_average=True), {}, image)
+    by_hand = np.zeros((2, 4, 4, 4))
+    for rows in (1, -1):
+        for columns in (1, -1):
+            mirrored = jax.nn.softmax(logits(image[:, ::rows, ::columns]))
+            by_hand += np.asarray(mirrored)[:, ::rows, ::columns] / 4
+    np.testing.assert_allclose(averaged, by_hand, rtol=1e-5)
+    assert not np.allclose(averaged, plain)
+
+
+def test_the_network_sees_what_it_was_trained_on(fake):
+    """Inference prepares a slice exactly as training without augmentation does."""
+    seen = []
+
+    def look(image):
+        seen.append(image)
+        return jnp.zeros((*image.shape[:3], 4))
+
+    fake(look)
+    rows = heart_slices(3)
+    rows = rows._replace(image=np.maximum(rows.image, 1))
+    keys = jax.random.split(jax.random.key(0), 3)
+
+    @jax.jit
+    def both(rows):
+        make_predict(model(GRID))({}, rows.image, rows.geometry)
+        return seen[0], make_batch(keys, rows, GRID, AUGMENTATIONS["none"]).image
+
+    at_inference, in_training = both(rows)
+    np.testing.assert_allclose(at_inference, in_training, atol=2e-5)
