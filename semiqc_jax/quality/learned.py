@@ -24,7 +24,7 @@ from semiqc_jax.segmentation.evidence import Evidence
 SVM_C, SVM_GAMMA, SVM_EPSILON = 1.0, 0.01, 0.02
 FOLDS = 5
 CLIP = 4.0  # standardised features are cut here: no extrapolation
-CONFIDENCE_MIDDLE, CONFIDENCE_SOFTNESS = 0.8, 0.04  # sigmoid((confidence - middle) / softness)
+CONFIDENCE_MIDDLE, CONFIDENCE_SOFTNESS = 0.88, 0.02  # sigmoid((confidence - middle) / softness)
 
 
 class Machine(NamedTuple):
@@ -133,7 +133,7 @@ def assess_learned(evidence: Evidence, classifier: Classifier, use_confidence: b
     """Judge N subjects by the classifier; R = 1, the value is the expected Dice.
 
     The score is P(Dice >= target); with `use_confidence` its geometric mean with
-    sigmoid((confidence - 0.8) / 0.04).
+    sigmoid((confidence - 0.88) / 0.02).
     The flag says that P(Dice >= target) < 1/2, whatever the confidence.
     """
     return _assess(evidence, classifier.machine, jnp.float32(0.5 if use_confidence else 0.0))

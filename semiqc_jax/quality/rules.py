@@ -50,8 +50,8 @@ _within = Rule
 # The limits leave room for disease: they are wider than healthy ranges, and masks of diseased hearts drawn by
 # experts pass nearly all. The stroke-volume rule does not hold with valve disease or shunts: switch it off.
 RULES: tuple[Rule, ...] = (
-    _above("profile_roughness", 0.5, 0.1, 4, "Areas jump from slice to slice (roughness {value:.2f})"),
-    _below("confidence", 0.8, 0.04, 4, "The network is unsure (mean confidence {value:.2f})"),
+    _above("profile_roughness", 0.4, 0.1, 4, "Areas jump from slice to slice (roughness {value:.2f})"),
+    _below("confidence", 0.88, 0.02, 6, "The network is unsure (mean confidence {value:.2f})"),
     _above("missing", 0.004, 0.002, 1, "A structure is missing in {value:.1%} of frames and structures"),
     _above("profile_gaps", 0.01, 0.005, 1, "{value:.0%} of the slices within a structure are empty"),
     _below("lv_length", 45, 8, 0.5, "LV and myocardium are found over {value:.0f} mm only"),

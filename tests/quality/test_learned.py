@@ -75,7 +75,7 @@ def test_confidence_joins_only_if_used(classifier, held_out):
     sure = np.asarray(learned.assess_learned(evidence, classifier).score)
     unsure = np.asarray(learned.assess_learned(doubtful, classifier).score)
     assert (unsure <= sure).all()
-    np.testing.assert_allclose(sure, np.sqrt(alone / (1 + np.exp(-0.2 / 0.04))), rtol=1e-3, atol=1e-6)
+    np.testing.assert_allclose(sure, np.sqrt(alone / (1 + np.exp(-0.12 / 0.02))), rtol=1e-3, atol=1e-6)
 
 
 def test_stored_and_read_it_is_the_same(classifier, held_out):
