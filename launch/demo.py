@@ -24,7 +24,7 @@ from semiqc_jax.settings import METHODS, Settings, load_settings
 
 QUICK = flags.DEFINE_bool("quick", False, "Fewer subjects and updates: shows that every part works, not how well.")
 OUT = flags.DEFINE_string("out", "runs/demo", "Folder of the demo.")
-COHORT = {False: "subjects=60,size=72,frames=8,slices=7", True: "subjects=20,size=72,frames=4,slices=5"}
+COHORT = {False: "subjects=60,size=72,frames=8,slices=7,labelled=ed_es,seed=1", True: "subjects=20,size=72,frames=4,slices=5,labelled=ed_es,seed=1"}
 CONFIG = Path(__file__).resolve().parent.parent / "configs" / "demo.py"
 
 

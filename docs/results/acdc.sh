@@ -24,9 +24,10 @@ side_by_side() { # one arm a line on stdin
   xargs -P "${JOBS:-2}" -I{} bash -euo pipefail -c 'arm {}'
 }
 
+fcn="--config.model.name=fcn --config.model.depth=5 --config.updates=800 --config.round_updates=200"
 side_by_side <<END
 supervised supervised
-supervised_fcn supervised --config.model.name=fcn --config.model.depth=5
+supervised_fcn supervised $fcn
 supervised_none supervised --config.augmentation=none
 supervised_standard supervised --config.augmentation=standard
 END
@@ -36,6 +37,6 @@ self_training self_training --config.stage0_from=$runs/supervised
 oracle oracle --config.stage0_from=$runs/supervised
 random random --config.stage0_from=$runs/supervised
 confidence confidence --config.stage0_from=$runs/supervised
-semiqcseg_fcn semiqcseg --config.model.name=fcn --config.model.depth=5 --config.stage0_from=$runs/supervised_fcn
+semiqcseg_fcn semiqcseg $fcn --config.stage0_from=$runs/supervised_fcn
 END
 "$python" launch/compare.py --runs="$runs" --output="$runs/comparison"
