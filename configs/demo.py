@@ -1,6 +1,6 @@
 """The whole loop on a synthetic cohort, sized for two CPU cores; `bash launch/demo.sh` runs every method of it.
 
-    python launch/build_data.py --dataset=phantom --source=subjects=60,size=72,frames=8,slices=7,labelled=ed_es,seed=1 \
+    python launch/build_data.py --dataset=phantom --source=subjects=60,frames=8,slices=7,size=72,labelled=ed_es,seed=1 \
         --out=data/demo --format=pack
     python launch/train.py --config=configs/demo.py:semiqcseg --workdir=runs/demo/semiqcseg \
         --config.data_dir=data/demo

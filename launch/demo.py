@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
+import runpy
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -24,18 +24,16 @@ from semiqc_jax.settings import METHODS, Settings, load_settings
 
 QUICK = flags.DEFINE_bool("quick", False, "Fewer subjects and updates: shows that every part works, not how well.")
 OUT = flags.DEFINE_string("out", "runs/demo", "Folder of the demo.")
-COHORT = {False: "subjects=60,size=72,frames=8,slices=7,labelled=ed_es,seed=1", True: "subjects=20,size=72,frames=4,slices=5,labelled=ed_es,seed=1"}
+FULL, SMALL = "subjects=60,frames=8,slices=7", "subjects=20,frames=4,slices=5"
 CONFIG = Path(__file__).resolve().parent.parent / "configs" / "demo.py"
 
 
 def arms(quick: bool, data: Path, out: Path) -> dict[str, Settings]:
     """Name -> settings. All arms but the one without augmentation share one stage 0."""
-    spec = importlib.util.spec_from_file_location("demo_config", CONFIG)
-    module = importlib.util.module_from_spec(spec)  # type: ignore[arg-type]
-    spec.loader.exec_module(module)  # type: ignore[union-attr]
+    get_config = runpy.run_path(str(CONFIG))["get_config"]
     preset = ",quick" if quick else ""
     found = {
-        name: replace(load_settings(module.get_config(name + preset).to_dict()), data_dir=str(data))
+        name: replace(load_settings(get_config(name + preset).to_dict()), data_dir=str(data))
         for name in METHODS
     }
     plain = replace(found["supervised"], augmentation="none")
@@ -47,8 +45,8 @@ def arms(quick: bool, data: Path, out: Path) -> dict[str, Settings]:
 def main() -> None:
     """Build, train, evaluate, compare. Run again after a stop, it goes on where it was."""
     use_compilation_cache()
-    began, out = time.monotonic(), Path(OUT.value)
-    source, data = COHORT[QUICK.value], out / "data"
+    began, out = time.monotonic(), Path(OUT.value) / ("quick" if QUICK.value else "full")
+    source, data = f"{SMALL if QUICK.value else FULL},size=72,labelled=ed_es,seed=1", out / "data"
     found = READERS["phantom"](source, "canonical")
     with progress("synthetic cohort", len(found), "subjects") as advance:
         request = Request("phantom", "pack", {"source": source})

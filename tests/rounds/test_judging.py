@@ -1,0 +1,53 @@
+"""Which judge a run has: rules, or a classifier fitted once to broken masks of phantom hearts."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from tiny_runs import tiny_cohort
+
+from semiqc_jax.quality.training_set import corrupted_training_set
+from semiqc_jax.rounds import judging
+from semiqc_jax.settings import load_settings
+
+SETTINGS = {"grid": {"size": 32, "pixel_mm": 5.0}, "model": {"depth": 2}}
+
+
+@pytest.fixture
+def small(monkeypatch):
+    """A judge that learns in seconds."""
+    monkeypatch.setattr(judging, "HEARTS", 3)
+    monkeypatch.setattr(judging, "COPIES", 36)
+    monkeypatch.setattr(judging, "FRAMES", 4)
+
+
+def test_rules_write_nothing(tmp_path):
+    judge = judging.judge_for(load_settings(SETTINGS), tiny_cohort(), tmp_path)
+    assert (judge.name, judge.learned_from, list(tmp_path.iterdir())) == ("quality_rules", None, [])
+
+
+def test_learned_is_fitted_once_named_and_orders_broken_masks(tmp_path, small, monkeypatch):
+    settings = load_settings({**SETTINGS, "quality": {"name": "learned", "use_confidence": False}})
+    judge = judging.judge_for(settings, tiny_cohort(), tmp_path)
+    assert judge.name == "quality_learned"
+    assert judge.learned_from == "3 phantom hearts, 36 masks broken on purpose"
+
+    seen = {}
+
+    def spy(key, labels, *rest):
+        seen["set"] = corrupted_training_set(key, labels, *rest)
+        return seen["set"]
+
+    monkeypatch.setattr(judging, "corrupted_training_set", spy)
+    again = judging.judge_for(settings, tiny_cohort(), tmp_path)
+    assert not seen  # read from the run's folder, not fitted again
+
+    (tmp_path / "quality" / "classifier.npz").unlink()
+    fresh = judging.judge_for(settings, tiny_cohort(), tmp_path)
+    evidence, dice = seen["set"]
+    scores = [np.asarray(j.assess(evidence).score) for j in (judge, again, fresh)]
+    np.testing.assert_array_equal(scores[0], scores[1])
+    np.testing.assert_array_equal(scores[0], scores[2])
+    assert (scores[0] >= 0).all()
+    assert (scores[0] <= 1).all()
+    assert np.corrcoef(scores[0], np.asarray(dice))[0, 1] > 0.6
