@@ -10,7 +10,14 @@ from common import run_main
 from rich.console import Console
 
 from semiqc_jax.anatomy import LABEL_CODES
-from semiqc_jax.datasets.build import FORMATS, Outcome, Request, build_cohort, stored_outcomes
+from semiqc_jax.datasets.build import (
+    FORMATS,
+    Outcome,
+    Request,
+    build_cohort,
+    finished_summary,
+    stored_outcomes,
+)
 from semiqc_jax.datasets.listing import found_table
 from semiqc_jax.datasets.readers import READERS, split_rule
 from semiqc_jax.errors import EXIT_NOTHING_USABLE, EXIT_OK
@@ -31,7 +38,8 @@ flags.register_multi_flags_validator(
 
 def main() -> int:
     """Find, read, check, write; a bad subject is left out and listed in `quarantine.csv`."""
-    rule = split_rule(DATASET.value, SOURCE.value, Path(SPLITS.value) if SPLITS.value else None)
+    splits_file = Path(SPLITS.value) if SPLITS.value else None
+    rule = split_rule(DATASET.value, SOURCE.value, splits_file)
     found = READERS[DATASET.value](SOURCE.value, CODES.value)
     with progress(DATASET.value, len(found), "subjects") as tick:
 
@@ -43,14 +51,16 @@ def main() -> int:
         if CHECK.value:
             table, usable = found_table(stored_outcomes(found, STRICT.value, advance))
         else:
-            settings = {"source": SOURCE.value, "splits_file": SPLITS.value, "label_codes": CODES.value}
-            request = Request(DATASET.value, FORMAT.value, settings)
+            settings = {"source": SOURCE.value, "label_codes": CODES.value}
+            request = Request(DATASET.value, FORMAT.value, settings, splits_file=splits_file)
+            before = finished_summary(Path(OUT.value))
             summary = build_cohort(found, Path(OUT.value), request, rule, STRICT.value, advance)
     if CHECK.value:
         (Console() if sys.stdout.isatty() else Console(width=160)).print(table)
         return EXIT_OK if usable else EXIT_NOTHING_USABLE
     shown = ("subjects", "frames", "slices", "quarantined", "splits")
-    print(f"{OUT.value}: " + ", ".join(f"{key} {summary[key]}" for key in shown))
+    what = "already built: " if summary == before else ""
+    print(f"{OUT.value}: {what}" + ", ".join(f"{key} {summary[key]}" for key in shown))
     return EXIT_OK
 
 

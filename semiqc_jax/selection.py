@@ -20,12 +20,14 @@ from semiqc_jax.segmentation.evidence import Evidence
 SELECTORS = ("none", "all", "random", "confidence", "quality", "oracle")
 POLICIES = ("top_fraction", "threshold", "budget", "soft")
 SOFT_WIDTH = 0.1  # of the soft policy, in ranks from 0 to 1
+CHOSEN = 0.5  # a subject with this weight or more counts as chosen
 
 
 class Selection(NamedTuple):
     """What enters the pseudo-labelled stream, and how much it counts."""
 
     weight: Float[Array, "N T Z"]  # 0 = left out; a choice of subjects is broadcast
+    score: Float[Array, " N"]  # what the subjects were ranked by; 0 where all are taken or left alike
 
 
 @dataclass(frozen=True)
@@ -132,7 +134,7 @@ def select(
         weight = valid.astype(jnp.float32) * (selector == "all")
     else:
         weight = apply_policy(score, valid, policy)
-    return Selection(broadcast_weight(weight, evidence))
+    return Selection(broadcast_weight(weight, evidence), score)
 
 
 @jax.jit

@@ -14,6 +14,7 @@ from semiqc_jax.errors import ConfigError
 from semiqc_jax.inputs.augment import AUGMENTATIONS
 from semiqc_jax.models.build import DTYPES, NETWORKS, NORMS
 from semiqc_jax.parallel import MAPPINGS
+from semiqc_jax.quality.rules import configure_rules
 from semiqc_jax.selection import POLICIES, SELECTORS, Policy
 
 STEPS = ("supervised",)
@@ -63,7 +64,13 @@ class QualitySettings:
 
     name: str = _one_of("rules", ("rules", "learned"))
     use_confidence: bool = True  # softmax confidence joins the downstream checks
+    rules_off: str = ""  # names of rules that are switched off, separated by commas
     target_dice: float = _within(0.85, 0, 1)  # what a good segmentation is
+
+    @property
+    def off(self) -> tuple[str, ...]:
+        """The rules that are switched off."""
+        return tuple(self.rules_off.replace(",", " ").split())
 
 
 @dataclass(frozen=True)
@@ -140,6 +147,13 @@ def stage0_identity(config: Mapping[str, Any]) -> dict[str, Any]:
     return {k: v for k, v in config.items() if k not in STAGE0_FREE}
 
 
+def with_defaults(config: Mapping[str, Any]) -> dict[str, Any]:
+    """A stored configuration, completed by the defaults of settings that came after it was written."""
+    defaults = Settings().to_dict()
+    groups = {k: {**v, **config.get(k, {})} for k, v in defaults.items() if isinstance(v, dict)}
+    return {**defaults, **config, **groups}
+
+
 def parse_method(method: str) -> tuple[str, str]:
     """(step, selector) of `METHOD` or `STEP+SELECTOR`.
 
@@ -190,6 +204,15 @@ def _joint_problems(s: Settings) -> list[str]:
         problems.append(f"labelled_draw = {s.labelled_draw!r} is neither 'published' nor an integer")
     if s.policy == "budget" and s.budget < 1:
         problems.append("budget = 0 keeps nobody: give the number of subjects")
+    if s.selector != "none" and s.rounds and not 0 < s.pseudo_batch < s.batch_size:
+        what = f"pseudo_fraction = {s.pseudo_fraction} of batch_size = {s.batch_size}"
+        problems.append(f"{what} is {s.pseudo_batch}: a round needs labelled and pseudo-labelled examples")
+    if s.quality.off and s.quality.name != "rules":
+        problems.append(f"quality.rules_off says nothing to quality.name = {s.quality.name}")
+    try:
+        configure_rules(s.quality.off, s.quality.use_confidence)
+    except ConfigError as error:
+        problems.append(f"quality.rules_off = {s.quality.rules_off!r}: {error.what} ({error.mend})")
     return problems
 
 

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from semiqc_jax.errors import ConfigError
 from semiqc_jax.segmentation.evidence import Evidence
 from semiqc_jax.selection import (
+    CHOSEN,
     POLICIES,
     SELECTORS,
     Policy,
@@ -74,6 +75,7 @@ def test_soft_weights_fall_with_the_rank():
     assert (np.diff(weight[order]) < 0).all()
     assert ((weight > 0) & (weight < 1)).all()
     np.testing.assert_allclose(weight.sum(), 3, atol=1e-5)
+    assert (weight >= CHOSEN).astype(int).tolist() == apply_policy(SCORE, jnp.ones(6, bool), Policy()).tolist()
 
 
 def test_padded_subjects_and_nan_scores_come_last():
@@ -112,7 +114,9 @@ def test_selectors_take_their_own_score():
     subjects, first = evidence(5, confidence=confidence), Policy("budget", budget=1)
     key = jax.random.key(0)
     for selector, best in (("confidence", 0), ("quality", 1), ("oracle", 2)):
-        assert chosen(select(selector, first, subjects, quality, truth, key)) == [best]
+        selection = select(selector, first, subjects, quality, truth, key)
+        assert chosen(selection) == [best]
+        assert np.argmax(selection.score) == best
     draws = {tuple(chosen(select("random", Policy(), subjects, key=jax.random.key(i)))) for i in range(20)}
     assert len(draws) > 5
     once, twice = (chosen(select("random", Policy(), subjects, key=key)) for _ in range(2))

@@ -11,7 +11,15 @@ from ml_collections import ConfigDict
 from semiqc_jax.errors import EXIT_USAGE, ConfigError
 from semiqc_jax.presets import base_config
 from semiqc_jax.selection import SELECTORS
-from semiqc_jax.settings import METHODS, STAGE0_FREE, Settings, load_settings, parse_method, stage0_identity
+from semiqc_jax.settings import (
+    METHODS,
+    STAGE0_FREE,
+    Settings,
+    load_settings,
+    parse_method,
+    stage0_identity,
+    with_defaults,
+)
 
 
 def refusal(**changes):
@@ -69,6 +77,11 @@ def test_all_wrong_values_are_reported_at_once():
         ({"labelled_draw": "²"}, "labelled_draw = '²' is neither"),
         ({"policy": "budget"}, "budget = 0 keeps nobody"),
         ({"selector": "qualtiy"}, "did you mean 'quality'?"),
+        ({"pseudo_fraction": 0.0}, "pseudo_fraction = 0.0 of batch_size = 16 is 0: a round needs labelled and"),
+        ({"pseudo_fraction": 1.0}, "of batch_size = 16 is 16"),
+        ({"batch_size": 1}, "pseudo_fraction = 0.5 of batch_size = 1 is 0"),
+        ({"quality": {"rules_off": "lv_eff, lv_ef"}}, "quality.rules_off = 'lv_eff, lv_ef': no rule lv_eff (rules are"),
+        ({"quality": {"rules_off": "lv_ef", "name": "learned"}}, "rules_off says nothing to quality.name = learned"),
     ],
 )
 def test_one_wrong_value(changes, part):
@@ -80,6 +93,26 @@ def test_one_wrong_value(changes, part):
 def test_two_settings_that_do_not_fit_are_both_reported():
     message = refusal(grid={"size": 100}, policy="budget")
     assert "2 wrong settings" in message
+
+
+@pytest.mark.parametrize("free", [{"rounds": 0}, {"selector": "none"}])
+def test_without_pseudo_labels_any_batch_will_do(free):
+    assert load_settings({"batch_size": 1, **free}).batch_size == 1
+
+
+def test_rules_that_are_switched_off():
+    assert load_settings({}).quality.off == ()
+    off = load_settings({"quality": {"rules_off": "lv_ef, rv_ef,lv_mass"}}).quality.off
+    assert off == ("lv_ef", "rv_ef", "lv_mass")
+
+
+def test_an_older_configuration_is_completed():
+    older = Settings(seed=7).to_dict()
+    del older["quality"]["rules_off"], older["weight_decay"]
+    older["quality"]["target_dice"] = 0.7
+    settings = load_settings(with_defaults(older))
+    assert (settings.seed, settings.weight_decay) == (7, Settings().weight_decay)
+    assert (settings.quality.target_dice, settings.quality.rules_off) == (0.7, "")
 
 
 def test_numbers_are_taken_as_they_are_meant():

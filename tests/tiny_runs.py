@@ -81,6 +81,7 @@ def heart(index: int) -> Study:
         labelled=labelled,
         ed_frame=0,
         es_frame=1,
+        group=("NOR", "DCM")[index % 2],
     )
     return check_study(study)
 

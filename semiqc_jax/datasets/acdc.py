@@ -11,11 +11,19 @@ from numpy.typing import NDArray
 
 from semiqc_jax.anatomy import SHORT_AXIS, to_canonical
 from semiqc_jax.datasets.found import Found
-from semiqc_jax.datasets.nifti_file import Volume, frame_times_s, read_image, read_label
+from semiqc_jax.datasets.nifti_file import (
+    Volume,
+    frame_times_s,
+    grid_difference,
+    is_nifti,
+    read_image,
+    read_label,
+)
 from semiqc_jax.errors import DataError, NothingUsableError
 from semiqc_jax.study import Study, uniform_positions
 
 PATIENT = re.compile(r"patient\d+")
+INFO = "Info.cfg"
 
 
 def find(source: Path) -> list[Found]:
@@ -33,7 +41,8 @@ def find(source: Path) -> list[Found]:
     ]
     if not folders:
         raise NothingUsableError("no ACDC patients", source, "give the folder above training/patientXXX/")
-    return [Found(f.name, f, partial(read, f)) for f in sorted(folders, key=lambda f: (f.name, str(f)))]
+    folders.sort(key=lambda folder: (folder.name, str(folder)))
+    return [Found(folder.name, folder, partial(read, folder), _files(folder)) for folder in folders]
 
 
 def read(folder: Path) -> Study:
@@ -44,8 +53,8 @@ def read(folder: Path) -> Study:
     Raises:
         DataError: names the file and the mend.
     """
-    patient, info = folder.name, _read_info(folder / "Info.cfg")
-    numbers = [_frame_number(info, key, folder / "Info.cfg") for key in ("ED", "ES")]
+    patient, info = folder.name, _read_info(folder / INFO)
+    numbers = [_frame_number(info, key, folder / INFO) for key in ("ED", "ES")]
     cine_path = _existing(folder / f"{patient}_4d.nii.gz")
     warnings: list[str] = []
     if cine_path.is_file():
@@ -53,7 +62,7 @@ def read(folder: Path) -> Study:
         for key, frame in zip(("ED", "ES"), frames, strict=True):
             if not 0 <= frame < len(cine.data):
                 what = f"{key} is frame {frame + 1} of a cine of {len(cine.data)}"
-                raise DataError(what, folder / "Info.cfg", "correct Info.cfg")
+                raise DataError(what, folder / INFO, "correct Info.cfg")
         if info.get("nbframe", str(len(cine.data))) != str(len(cine.data)):
             warnings.append(f"Info.cfg says {info['nbframe']} frames, the cine holds {len(cine.data)}")
     else:
@@ -83,10 +92,11 @@ def read(folder: Path) -> Study:
 
 def _ed_es_pair(folder: Path, numbers: list[int]) -> Volume:
     ed, es = (read_image(_frame_path(folder, n)) for n in numbers)
-    if ed.data.shape != es.data.shape or len(ed.data) != 1:
-        what = f"ED has shape {ed.data.shape[::-1]} and ES {es.data.shape[::-1]} (x, y, z, t)"
-        raise DataError(what, folder, "give two 3-D frames of one cine")
-    return Volume(np.concatenate([ed.data, es.data]), ed.spacing_mm, ed.affine, None)
+    difference = grid_difference(es, ed) if len(ed.data) == 1 else "ED is a cine"
+    if difference is not None:
+        what = f"ED and ES are not two frames of one cine: {difference}"
+        raise DataError(what, folder, "give two 3-D frames on one grid")
+    return ed._replace(data=np.concatenate([ed.data, es.data]), frame_step_s=None)
 
 
 def _read_labels(
@@ -97,10 +107,24 @@ def _read_labels(
     for number, frame in zip(numbers, frames, strict=True):
         image_path, path = _frame_path(folder, number), _frame_path(folder, number, "_gt")
         if path.is_file():
-            one = cine._replace(data=cine.data[frame : frame + 1])
-            label[frame] = to_canonical(read_label(path, one, image_path)[0], "acdc", path)
+            image = _drawn_on(image_path, cine._replace(data=cine.data[frame : frame + 1]))
+            label[frame] = to_canonical(read_label(path, image, image_path)[0], "acdc", path)
             drawn.append(frame)
     return label, drawn
+
+
+def _drawn_on(path: Path, frame: Volume) -> Volume:
+    """The image that a label was drawn on: the cut-out frame, else `frame` of the cine.
+
+    What counts is that both hold the same pixels: their headers may then differ.
+    """
+    if not path.is_file():
+        return frame
+    image = read_image(path)
+    difference = grid_difference(image, frame)
+    if difference is not None and not np.array_equal(image.data, frame.data):
+        raise DataError(f"it is not this frame of the cine: {difference}", path, "take both from one archive")
+    return image
 
 
 def _phase_warnings(label: NDArray, frames: list[int], drawn: list[int], numbers: list[int]) -> list[str]:
@@ -110,6 +134,11 @@ def _phase_warnings(label: NDArray, frames: list[int], drawn: list[int], numbers
     if ed > es:
         return []
     return [f"Info.cfg says ED is frame {numbers[0]} and ES {numbers[1]}, but the drawn LV is larger at ES"]
+
+
+def _files(folder: Path) -> tuple[Path, ...]:
+    """What a patient is read from."""
+    return tuple(sorted(p for p in folder.iterdir() if p.is_file() and (p.name == INFO or is_nifti(p))))
 
 
 def _read_info(path: Path) -> dict[str, str]:

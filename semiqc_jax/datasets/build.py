@@ -7,12 +7,13 @@ import json
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Any, Protocol
 
 from semiqc_jax.anatomy import SHORT_AXIS, Task
 from semiqc_jax.datasets.cohort import Subject
-from semiqc_jax.datasets.found import Found
+from semiqc_jax.datasets.found import Found, files_digest
 from semiqc_jax.datasets.pack import PackWriter
 from semiqc_jax.datasets.splits import SplitRule, checked_splits, present
 from semiqc_jax.datasets.stored import Stored, store, subject_to_json
@@ -39,12 +40,21 @@ class Request:
 
     dataset: str  # the name that the data set has
     form: str  # "records" (tfds, ArrayRecord) or "pack" (one .npz)
-    settings: Mapping[str, Any] = field(default_factory=dict)  # source, splits file, ...: kept in the summary
+    settings: Mapping[str, Any] = field(default_factory=dict)  # source, ...: kept in the summary
     task: Task = SHORT_AXIS
+    splits_file: Path | None = None
 
-    def summary(self, n_found: int) -> dict[str, Any]:
-        """The part of `summary.json` that tells one request from another."""
-        return {"dataset": self.dataset, "format": self.form, "found": n_found, **self.settings}
+    def identity(self, found: Sequence[Found]) -> dict[str, Any]:
+        """The part of `summary.json` that tells one request from another, the state of its files included."""
+        splits_file = () if self.splits_file is None else (self.splits_file,)
+        return {
+            "dataset": self.dataset,
+            "format": self.form,
+            "splits_file": None if self.splits_file is None else str(self.splits_file),
+            **self.settings,
+            "found": len(found),
+            "files_digest": files_digest(chain(*(one.files for one in found), splits_file)),
+        }
 
 
 Progress = Callable[[Outcome], None]
@@ -109,7 +119,7 @@ def build_cohort(
     Args:
         found: the subjects, in the order that the cohort will have.
         out: the data set's folder; it may not exist yet or must be empty or finished.
-        request: name, form, task and settings.
+        request: name, form, task, settings and splits file.
         split_rule: makes the splits from the usable subjects' ids and groups.
         strict: stop at the first bad subject instead of putting it into quarantine.
         progress: called after each subject.
@@ -117,13 +127,17 @@ def build_cohort(
     Raises:
         DataError: with `strict`; or a subject is in two splits.
         NothingUsableError: no subject is usable.
-        ConfigError: `out` holds something else, or no usable subject is left to train on.
+        ConfigError: `out` holds something else or was built of files that have changed since, or no usable
+            subject is left to train on.
     """
-    identity = request.summary(len(found))
+    identity = request.identity(found)
     done = finished_summary(out)
     if done is not None:
-        if {key: done.get(key) for key in identity} == identity:
+        changed = {key for key, value in identity.items() if done.get(key) != value}
+        if not changed:
             return done
+        if changed <= {"found", "files_digest"}:
+            raise ConfigError("source files changed since the build", out, f"remove {out} to build again")
         raise ConfigError("the folder holds another data set", out, "choose another folder or remove it")
     if out.exists() and any(out.iterdir()):
         raise ConfigError("the folder is not empty", out, "choose another folder or empty it")
@@ -131,7 +145,8 @@ def build_cohort(
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
     try:
-        summary = _write(found, partial, request, split_rule, strict, progress)
+        summary = {**_write(found, partial, request, split_rule, strict, progress), **identity}
+        _write_json(partial / "summary.json", summary)
     except BaseException:
         shutil.rmtree(partial, ignore_errors=True)
         raise
@@ -179,7 +194,7 @@ def _write(
     lines = [json.dumps(subject_to_json(s)) for s in subjects]
     (folder / "subjects.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
     _write_json(folder / "splits.json", splits)
-    summary = {
+    return {
         "subjects": len(subjects),
         "slices": sum(s.n_frames * s.n_slices for s in subjects),
         "frames": sum(s.n_frames for s in subjects),
@@ -188,10 +203,7 @@ def _write(
         "splits": {name: len(members) for name, members in splits.items()},
         "in_no_split": len(ids) - sum(map(len, splits.values())),
         "task": request.task.name,
-        **request.summary(len(found)),
     }
-    _write_json(folder / "summary.json", summary)
-    return summary
 
 
 def _writer(request: Request, folder: Path) -> Writer:

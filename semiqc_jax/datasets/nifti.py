@@ -44,7 +44,9 @@ def find(source: Path, label_codes: str | None = "canonical") -> list[Found]:
     for path in images:
         name = stem(path) if count[stem(path)] == 1 else stem(Path("_".join(path.relative_to(root).parts)))
         subject_id = re.sub(r"[^A-Za-z0-9._-]+", "_", name)
-        found.append(Found(subject_id, path, partial(read, path, subject_id, label_codes)))
+        label_path = _label_of(path) if label_codes is not None else None
+        read_files = (path,) if label_path is None else (path, label_path)
+        found.append(Found(subject_id, path, partial(read, path, subject_id, label_codes), read_files))
     return found
 
 

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from semiqc_jax.errors import DataError
 
 MAX_BYTES = 2 * 1024**3  # of the volume as float32: no cine comes near, a broken header does
+GRID_TOLERANCE = 0.05  # of a voxel, in spacing and in direction: headers are rounded
 UNREADABLE = (OSError, EOFError, ValueError, OverflowError, zlib.error, ImageFileError, HeaderDataError)
 
 
@@ -29,6 +30,7 @@ class Volume(NamedTuple):
     spacing_mm: tuple[float, float, float]  # (dz, dy, dx), as the header states them, unchecked
     affine: NDArray[np.float64]  # [4, 4], RAS, of the (x, y, z) voxel grid
     frame_step_s: float | None  # None where the header's time step makes no cardiac cycle
+    placed: bool  # whether the header states where the grid lies (a qform or an sform)
 
 
 def is_nifti(path: Path) -> bool:
@@ -57,13 +59,33 @@ def read_label(path: Path, image: Volume, image_path: Path) -> NDArray[Any]:
         DataError: as `read_image`, or the label is not on the image's grid.
     """
     label = _read(path, None)
-    if label.data.shape != image.data.shape:
-        raise DataError(
-            f"label has shape {label.data.shape[::-1]} but image {image.data.shape[::-1]} (x, y, z, t)",
-            path,
-            f"use the label drawn on {image_path.name}",
-        )
+    difference = grid_difference(label, image)
+    if difference is not None:
+        mend = f"use the label drawn on {image_path.name}, with that image's header"
+        raise DataError(f"label is not on its image's grid: {difference}", path, mend)
     return label.data
+
+
+def grid_difference(one: Volume, other: Volume) -> str | None:
+    """How the grid of `one` differs from that of `other`, in words; None where a voxel of both is one place.
+
+    Spacing and axes may differ by 5 % of a voxel, the first voxel by one voxel. Spacing is that of the header,
+    not of the affine: ACDC's affines state 1 mm. Where a header states no position, that is not compared.
+    """
+    if one.data.shape != other.data.shape:
+        return f"shape {one.data.shape[::-1]} against {other.data.shape[::-1]} (x, y, z, t)"
+    spacing, expected = np.array(one.spacing_mm[::-1]), np.array(other.spacing_mm[::-1])
+    if (np.abs(spacing - expected) > GRID_TOLERANCE * expected).any():
+        return f"voxels of {_shown(spacing)} against {_shown(expected)} mm (x, y, z)"
+    if not (one.placed and other.placed):
+        return None
+    with np.errstate(all="ignore"):  # an affine that is not finite is named by check_study
+        axes, expected_axes = _axes(one.affine), _axes(other.affine)
+        turned = np.linalg.norm(axes - expected_axes, axis=0) > GRID_TOLERANCE
+        shift = expected_axes.T @ (one.affine[:3, 3] - other.affine[:3, 3])
+    if turned.any():
+        return f"its axes {', '.join(np.array(['x', 'y', 'z'])[turned])} point another way"
+    return f"it is moved by {_shown(shift)} mm (x, y, z)" if (np.abs(shift) > expected).any() else None
 
 
 def write_label(
@@ -105,6 +127,16 @@ def frame_times_s(volume: Volume) -> NDArray[np.float64] | None:
     return np.arange(len(volume.data), dtype=np.float64) * volume.frame_step_s
 
 
+def _axes(affine: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The directions of the x, y and z axis as unit columns."""
+    columns = affine[:3, :3]
+    return columns / np.maximum(np.linalg.norm(columns, axis=0), np.finfo(float).tiny)
+
+
+def _shown(values: NDArray[np.float64]) -> str:
+    return f"({', '.join(f'{v:.4g}' for v in values)})"
+
+
 def _read(path: Path, dtype: type | None) -> Volume:
     if not path.is_file():
         raise DataError("file is missing", path, "complete the folder or leave this subject out")
@@ -119,7 +151,8 @@ def _read(path: Path, dtype: type | None) -> Volume:
     dx, dy, dz = (abs(float(v)) for v in stored["pixdim"][1:4])
     step = frame_step_s(float(stored["pixdim"][4]), image.header.get_xyzt_units()[1], shape[3])
     affine = np.asarray(image.affine, np.float64)
-    return Volume(np.ascontiguousarray(data.reshape(shape).T), (dz, dy, dx), affine, step)
+    placed = bool(stored["qform_code"] > 0 or stored["sform_code"] > 0)
+    return Volume(np.ascontiguousarray(data.reshape(shape).T), (dz, dy, dx), affine, step, placed)
 
 
 @contextmanager

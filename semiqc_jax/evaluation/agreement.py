@@ -50,14 +50,27 @@ def agreement(predicted: ArrayLike, reference: ArrayLike) -> dict[str, float | i
 
 
 def bootstrap_interval(
-    per_patient: ArrayLike, draws: int = 2000, level: float = 0.95, seed: int = 0
+    values: ArrayLike, resamples: int = 2000, level: float = 0.95, seed: int = 0
 ) -> tuple[float, float]:
-    """Percentile bootstrap interval of the mean, patients drawn with replacement; NaN for fewer than two."""
-    values = np.asarray(per_patient, float)
-    values = values[~np.isnan(values)]
-    if len(values) < 2:
+    """Percentile bootstrap interval of the mean over label draws and patients.
+
+    Rows and columns are resampled with replacement, each on their own (the pigeonhole bootstrap: Owen, Annals
+    of Applied Statistics 2007). One draw leaves patients alone to be resampled.
+
+    Args:
+        values: [draws, patients], or [patients] of a single draw. Patients with a NaN are left out.
+
+    Returns:
+        Its two ends; NaN for fewer than two patients.
+    """
+    table = np.atleast_2d(np.asarray(values, float))
+    table = table[:, ~np.isnan(table).any(0)]
+    n_draws, n_patients = table.shape
+    if n_patients < 2:
         return float("nan"), float("nan")
-    picks = np.random.default_rng(seed).integers(0, len(values), (draws, len(values)))
+    rng = np.random.default_rng(seed)
+    patients = rng.integers(0, n_patients, (resamples, 1, n_patients))
+    draws = rng.integers(0, n_draws, (resamples, n_draws, 1))
     tail = (1 - level) / 2
-    low, high = np.quantile(values[picks].mean(1), [tail, 1 - tail])
+    low, high = np.quantile(table[draws, patients].mean((1, 2)), [tail, 1 - tail])
     return float(low), float(high)

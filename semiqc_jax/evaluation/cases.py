@@ -129,8 +129,9 @@ def case_rows(
     """Measure every class that is drawn on every frame that is labelled.
 
     Dice counts the slices on which the class is drawn. Surface distances need the class drawn on every slice
-    of the frame. The rules for empty masks are those of `dice` and `surface_distance`. `ssl4mis` measures as
-    the semi-supervised benchmark on ACDC does: distances in voxels, HD95 over both directions pooled.
+    of the frame. The rules for empty masks are those of `dice` and `surface_distance`. `ssl4mis` takes its
+    units from the semi-supervised benchmark on ACDC (distances in voxels, HD95 over both directions pooled)
+    but on native voxels, where the benchmark resizes slices to 256 x 256: not comparable with its tables.
     """
     spacing: tuple[float, float, float] = subject.spacing_mm
     position: Float[np.ndarray, " Z"] | None = np.asarray(subject.slice_position_mm, float)

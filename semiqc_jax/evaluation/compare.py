@@ -8,8 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from jaxtyping import Float
+
 from semiqc_jax.evaluation.agreement import bootstrap_interval, defined_mean, summary
-from semiqc_jax.evaluation.compare_tables import BASELINE, markdown, page
+from semiqc_jax.evaluation.arms import BASELINE, is_baseline, label_arms
+from semiqc_jax.evaluation.compare_tables import markdown, page
 from semiqc_jax.evaluation.files import figure_png
 from semiqc_jax.evaluation.plots import Dot, dot_figure
 from semiqc_jax.evaluation.runs import MEASURES, ROW_COLUMNS, Run, read_runs
@@ -37,7 +41,7 @@ def compare_runs(runs_dir: Path, out_dir: Path) -> Comparison:
     Raises:
         NothingUsableError, DataError: no run, or runs that cannot be compared (`read_runs`).
     """
-    runs = read_runs(runs_dir)
+    runs = label_arms(read_runs(runs_dir))
     runs.sort(key=lambda r: (_budget(r.labelled), _arm_order(runs, r), r.draw, r.seed))
     groups = [list(g) for _, g in itertools.groupby(runs, key=lambda r: (r.labelled, r.arm))]
     found = Comparison(
@@ -59,19 +63,18 @@ def summarise(group: Sequence[Run], runs: Sequence[Run]) -> dict[str, Any]:
     """One arm at one label budget: means and spread over its runs, and the difference to the baseline.
 
     `dice_sd_subjects` is the spread over subjects of one run (averaged over runs), `dice_sd_runs` that of the
-    run means over draws and seeds. Intervals are 95 % bootstraps over patients; a patient's value is first
-    averaged over runs. The difference pairs each run with the `supervised` run of the same labels, draw,
-    seed, augmentation, network and preset.
+    run means over draws and seeds. Intervals are 95 % bootstraps over label draws and patients; a patient's
+    value is first averaged over the runs of a draw. The difference pairs each run with the `supervised` run
+    that differs in nothing but what was selected (`is_baseline`).
     """
     first = group[0]
-    pairs = [(run, base) for run in group for base in runs if _is_baseline(base, run)]
     gains = [
-        {s: run.by_subject[s] - base.by_subject[s] for s in run.by_subject if s in base.by_subject}
-        for run, base in pairs
+        (run.draw, {s: dice - base.by_subject[s] for s, dice in run.by_subject.items()})
+        for run, base in itertools.product(group, runs)
+        if is_baseline(base, run)
     ]
-    paired = _mean_by_subject(gains)
-    patients = _mean_by_subject([run.by_subject for run in group])
-    low, high = bootstrap_interval(patients)
+    paired = _by_draw(gains)
+    low, high = bootstrap_interval(_by_draw([(run.draw, run.by_subject) for run in group]))
     difference_low, difference_high = bootstrap_interval(paired)
     return {
         "arm": first.arm,
@@ -80,31 +83,25 @@ def summarise(group: Sequence[Run], runs: Sequence[Run]) -> dict[str, Any]:
         "n_runs": len(group),
         "n_draws": len({run.draw for run in group}),
         "n_seeds": len({run.seed for run in group}),
-        "n_subjects": len(patients),
+        "n_subjects": len(first.by_subject),
         **{name: defined_mean([run.values[name] for run in group]) for name in MEASURES},
         "dice_sd_subjects": defined_mean([run.dice_sd_subjects for run in group]),
         "dice_sd_runs": summary([run.values["dice_mean"] for run in group])["sd"],
         "dice_low": low,
         "dice_high": high,
-        "difference": defined_mean(paired),
+        "difference": defined_mean(paired.ravel().tolist()),
         "difference_low": difference_low,
         "difference_high": difference_high,
-        "n_paired_runs": len(pairs),
+        "n_paired_runs": len(gains),
     }
 
 
-def _is_baseline(base: Run, run: Run) -> bool:
-    same = ("labelled", "draw", "seed", "augmentation", "model", "preset")
-    return (
-        base.method in (BASELINE, f"{BASELINE}+none")
-        and run.method not in (BASELINE, f"{BASELINE}+none")
-        and all(getattr(base, key) == getattr(run, key) for key in same)
-    )
-
-
-def _mean_by_subject(values: Sequence[Mapping[str, float]]) -> list[float]:
-    ids = sorted({subject_id for by_subject in values for subject_id in by_subject})
-    return [defined_mean([v[s] for v in values if s in v]) for s in ids]
+def _by_draw(values: Sequence[tuple[str, Mapping[str, float]]]) -> Float[np.ndarray, "draws subjects"]:
+    """Values of subjects by label draw, from (draw, subject -> value) of runs: the mean over a draw's runs."""
+    draws: dict[str, list[list[float]]] = {}
+    for draw, by_subject in values:
+        draws.setdefault(draw, []).append([by_subject[s] for s in sorted(by_subject)])
+    return np.array([np.mean(runs, 0) for runs in draws.values()])
 
 
 def _budget(labelled: str) -> tuple[int, float, str]:
@@ -129,8 +126,8 @@ def _figures(groups: Sequence[Sequence[Run]], found: Comparison) -> dict[str, by
             gain.setdefault(panel, []).append(
                 Dot(line["arm"], line["difference"], line["difference_low"], line["difference_high"], ())
             )
-    figures = {"mean Dice": figure_png(dot_figure(dice, "mean Dice (95 % over patients)"))}
+    figures = {"mean Dice": figure_png(dot_figure(dice, "mean Dice (95 % interval)"))}
     if gain:
-        label = f"Dice gained over {BASELINE} (95 % over patients)"
+        label = f"Dice gained over {BASELINE} (95 % interval)"
         figures[f"difference to {BASELINE}"] = figure_png(dot_figure(gain, label, zero=True))
     return figures

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from semiqc_jax.evaluation.arms import BASELINE
 from semiqc_jax.evaluation.report import data_uri, render, show
 
-BASELINE = "supervised"
 # measure -> (head of its column, digits, whether more is better)
 TITLES: Mapping[str, tuple[str, int, bool]] = {
     "dice_mean": ("Dice", 3, True),
@@ -15,6 +15,7 @@ TITLES: Mapping[str, tuple[str, int, bool]] = {
     "dice_myo": ("Myo", 3, True),
     "dice_rv": ("RV", 3, True),
     "hd95_mm": ("HD95 mm", 1, False),
+    "no_hd95": ("no HD95", 1, False),
     "lvedv_mae_ml": ("EDV ml", 1, False),
     "lvesv_mae_ml": ("ESV ml", 1, False),
     "lvef_mae_pct": ("EF %", 1, False),
@@ -26,9 +27,12 @@ REST = tuple(TITLES)[1:]  # the measures after mean Dice, which has its spread b
 NOTE = (
     "Dice is the mean over classes and labelled frames; LV, Myo and RV are its classes. The first ± is the "
     "sd over subjects within a run; the second, where there are several runs, the sd of the runs' means over "
-    "draws and seeds. EDV, ESV and EF (of the LV, and of the RV where named so) are mean absolute errors, "
-    f"read at the reference's ED and ES. The difference is to `{BASELINE}` with the same labels, draw, seed, "
-    "augmentation, network and preset, paired by patient, with a 95 % bootstrap interval over patients. "
+    "draws and seeds. HD95 leaves out structures that have no distance because the prediction (or the "
+    "reference) is empty; `no HD95` counts them in a run: where it differs, HD95 is not comparable. EDV, ESV "
+    "and EF (of the LV, and of the RV where named so) are mean absolute errors, "
+    f"read at the reference's ED and ES. The difference is to the `{BASELINE}` run with the same labels, draw, "
+    "seed, augmentation, network, grid and schedule, paired by patient, with a 95 % bootstrap interval over "
+    "label draws and patients (one draw: patients only). "
     "Precision is the share of the accepted subjects that reach the target Dice, where the truth of the pool "
     "is known."
 )
@@ -36,12 +40,12 @@ NOTE = (
 
 def summary_head() -> list[str]:
     """Column heads of `summary_cells`."""
-    fixed = ["method", "labels", "runs", "Dice ± sd", f"to {BASELINE} [95 %]"]
+    fixed = ["method", "labels", "runs", "draws", "Dice ± sd", f"to {BASELINE} [95 %]"]
     return [*fixed, *(TITLES[name][0] for name in REST)]
 
 
 def summary_cells(record: Mapping[str, Any]) -> list[str]:
-    """A line of the summary as text: arm, labels, runs, Dice, paired difference, then the other measures."""
+    """A line of the summary as text: arm, labels, runs, draws, Dice, paired difference, then the other measures."""
     spread = f"{show(record['dice_mean'])} ± {show(record['dice_sd_subjects'])}"
     if record["n_runs"] > 1:
         spread += f" / {show(record['dice_sd_runs'])}"
@@ -50,7 +54,8 @@ def summary_cells(record: Mapping[str, Any]) -> list[str]:
         low, high = (f"{record[key]:+.3f}" for key in ("difference_low", "difference_high"))
         gain = f"{record['difference']:+.3f} [{low}, {high}]"
     rest = (show(record[name], TITLES[name][1]) for name in REST)
-    return [record["arm"], record["labelled"], str(record["n_runs"]), spread, gain, *rest]
+    counts = [str(record[name]) for name in ("n_runs", "n_draws")]
+    return [record["arm"], record["labelled"], *counts, spread, gain, *rest]
 
 
 def run_head() -> list[str]:
@@ -92,7 +97,7 @@ def page(
     dataset: str,
 ) -> str:
     """The HTML page; the best value of each label budget stands out. `figures` maps titles to PNGs."""
-    marks = [[False] * 5 + [_is_best(record, name, summary) for name in REST] for record in summary]
+    marks = [[False] * 6 + [_is_best(record, name, summary) for name in REST] for record in summary]
     return render(
         "compare.html",
         title=f"Methods compared on {dataset or 'a test set'}",
@@ -107,5 +112,9 @@ def page(
 
 
 def _is_best(record: Mapping[str, Any], name: str, summary: Sequence[Mapping[str, Any]]) -> bool:
-    rivals = [r[name] for r in summary if r["labelled"] == record["labelled"] and r[name] == r[name]]
-    return len(rivals) > 1 and record[name] == (max if TITLES[name][2] else min)(rivals)
+    """Whether a value is the best of its label budget. HD95 has none where counts of `no_hd95` differ."""
+    rivals = [r for r in summary if r["labelled"] == record["labelled"] and r[name] == r[name]]
+    if name == "hd95_mm" and len({r["no_hd95"] for r in rivals}) > 1:
+        return False
+    values = {r[name] for r in rivals}
+    return len(values) > 1 and record[name] == (max if TITLES[name][2] else min)(values)

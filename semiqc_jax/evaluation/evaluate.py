@@ -42,8 +42,11 @@ def aggregate(rows: Sequence[CaseRow], measure: str, task: Task) -> dict[str, di
     """Mean and sd of a measure over volumes, by phase (all, ed, es) and class.
 
     A volume is one labelled frame of one subject, so `ed` and `es` count subjects. The class `mean` averages
-    the classes that are defined in a volume.
+    the classes that are defined in a volume. Distances need a class drawn on every slice of the frame; where
+    it is not, it counts neither as defined nor as undefined.
     """
+    if measure != "dice":
+        rows = [row for row in rows if not np.isnan(row.reference_ml)]
     result: dict[str, dict[str, dict[str, Any]]] = {}
     for phase in ("all", "ed", "es"):
         chosen = [row for row in rows if phase in ("all", row.phase)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ import semiqc_jax
 from semiqc_jax.evaluation.agreement import summary
 from semiqc_jax.evaluation.files import figure_png
 from semiqc_jax.evaluation.plots import INDEX_TITLES, training_figure
+from semiqc_jax.evaluation.runs import flat
 from semiqc_jax.files import number, read_csv, read_json, write_text
 
 WORST_SHOWN, QUALITY_SHOWN = 8, 40
@@ -38,6 +39,7 @@ ERROR_TILES = {
     "rvedv_ml": "RV EDV error (ml)",
     "rvef_pct": "RV EF error (%)",
 }
+EXTRA_COLUMNS = {"group": "group", "selector_score": "ranked by"}  # of quality.csv, where they are there
 PHASE_TITLES = {"all": "all", "ed": "end-diastole", "es": "end-systole"}
 
 
@@ -99,8 +101,8 @@ def write_report(run_dir: Path) -> Path:
         training=_training(run_dir / "metrics.jsonl"),
         rounds=[_round(folder, truth.get(folder.name, {})) for folder in rounds],
         settings=[
-            ("Configuration", list(_flat(config))),
-            ("Versions", list(_flat(_optional(run_dir / "versions.json")))),
+            ("Configuration", list(flat(config))),
+            ("Versions", list(flat(_optional(run_dir / "versions.json")))),
         ],
     )
     path = run_dir / "report.html"
@@ -110,14 +112,6 @@ def write_report(run_dir: Path) -> Path:
 
 def _optional(path: Path) -> dict[str, Any]:
     return read_json(path) if path.is_file() else {}
-
-
-def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterable[tuple[str, str]]:
-    for key, value in values.items():
-        if isinstance(value, Mapping):
-            yield from _flat(value, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}", str(value)
 
 
 def _evaluation(folder: Path) -> dict[str, Any]:
@@ -132,7 +126,7 @@ def _evaluation(folder: Path) -> dict[str, Any]:
     error = metrics["indices"]["reference"]
     tiles = [
         (show(metrics["dice"]["all"]["mean"]["mean"]), "mean Dice"),
-        (show(metrics[f"hd95_{unit}"]["all"]["mean"]["mean"], 1), f"HD95 ({unit})"),
+        _surface_tile(metrics[f"hd95_{unit}"]["all"], f"HD95 ({unit})"),
         *((show(error[name]["mae"], 1), label) for name, label in ERROR_TILES.items()),
     ]
     figures = {
@@ -153,6 +147,16 @@ def _evaluation(folder: Path) -> dict[str, Any]:
     }
 
 
+def _surface_tile(by_class: Mapping[str, Any], title: str) -> tuple[str, str]:
+    """Mean distance, and how many structures are not in it: a network must not gain by drawing nothing."""
+    undefined = _undefined(by_class)
+    return show(by_class["mean"]["mean"], 1), f"{title}, {undefined} undefined" if undefined else title
+
+
+def _undefined(by_class: Mapping[str, Any]) -> int:
+    return sum(cell["n_undefined"] for name, cell in by_class.items() if name != "mean")
+
+
 def _measure_table(values: Mapping[str, Any], title: str, digits: int) -> dict[str, Any]:
     classes = list(values["all"])
     rows = [
@@ -160,12 +164,15 @@ def _measure_table(values: Mapping[str, Any], title: str, digits: int) -> dict[s
             PHASE_TITLES[phase],
             *(f"{show(cell['mean'], digits)} ± {show(cell['sd'], digits)}" for cell in by_class.values()),
             by_class["mean"]["n"],
-            sum(by_class[name]["n_undefined"] for name in classes if name != "mean"),
+            _undefined(by_class),
         ]
         for phase, by_class in values.items()
     ]
     head = ["phase", *(CLASS_TITLES.get(name, name) for name in classes), "volumes", "undefined"]
-    note = "Mean ± standard deviation over volumes; a volume is one labelled frame of one subject."
+    note = (
+        "Mean ± standard deviation over volumes; a volume is one labelled frame of one subject. Undefined: structures "
+        "that are left out because mask or reference is empty."
+    )
     return {"title": title, "head": head, "rows": rows, "note": note}
 
 
@@ -223,17 +230,23 @@ def _round(folder: Path, truth: Mapping[str, Any]) -> dict[str, Any]:
         "name": folder.name,
         "tiles": tiles,
         "facts": {key: known.get(key) for key in ("selector", "judge", "target_dice")},
+        "uncalibrated": any(row.get("calibration") == "none" for row in rows),
+        "groups": known.get("accepted_by_group") or {},
         "figures": images(folder, {"accepted.png": "accepted subjects", "rejected.png": "rejected subjects"}),
         "tables": [_quality_table(rows, title, accepted) for title, accepted in choices],
     }
 
 
 def _quality_table(rows: Sequence[Mapping[str, str]], title: str, accepted: bool) -> dict[str, Any]:
+    """The accepted or the rejected of a round, best first by what the selector went by where that is known."""
     chosen = [row for row in rows if (row.get("selected", "").lower() in ("1", "true", "yes")) == accepted]
-    chosen.sort(key=lambda row: number(row.get("score")), reverse=True)
+    chosen.sort(key=lambda row: number(row.get("selector_score") or row.get("score")), reverse=True)
+    extra = [name for name in EXTRA_COLUMNS if any(row.get(name) for row in rows)]
     shown = [
         {**{key: row.get(key, "") for key in ("subject_id", "verdict", "reasons")},
+         "extra": [show(row.get(name)) for name in extra],
          "score": show(row.get("score")), "weight": show(row.get("weight"), 2)}
         for row in chosen[:QUALITY_SHOWN]
     ]  # fmt: skip
-    return {"title": title, "total": len(chosen), "rows": shown}
+    heads = [EXTRA_COLUMNS[name] for name in extra]
+    return {"title": title, "total": len(chosen), "extra": heads, "rows": shown}

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,17 +20,22 @@ INDEX_COLUMNS = {
     "rvef_mae_pct": "rvef_pct",
 }
 MEASURES = (
-    "dice_mean", *(f"dice_{name}" for name in CLASSES), "hd95_mm", *INDEX_COLUMNS, "precision_accepted",
+    "dice_mean", *(f"dice_{name}" for name in CLASSES), "hd95_mm", "no_hd95", *INDEX_COLUMNS, "precision_accepted",
 )  # fmt: skip
 ROW_COLUMNS = ("arm", "method", "augmentation", "model", "preset", "labelled", "draw", "seed", *MEASURES,
                "dice_sd_subjects", "n_subjects", "updates", "run")  # fmt: skip
+NOT_RECIPE = {  # settings that have a field of their own, or that change no number
+    *("method", "step", "selector", "preset", "dataset", "labelled", "labelled_draw", "seed", "augmentation"),
+    *("model.name", "data_dir", "inference_batch", "mapping", "devices", "resident_mb", "checkpoint_every"),
+    *("log_every", "stage0_from"),
+}
 
 
 @dataclass(frozen=True)
 class Run:
     """One evaluated run: what it was, what it measured, and the mean Dice of each test subject."""
 
-    arm: str  # label: the method, and what else tells it apart from other arms
+    arm: str  # label: the method, until `label_arms` adds what else tells it apart
     method: str
     augmentation: str
     model: str
@@ -38,6 +43,7 @@ class Run:
     labelled: str
     draw: str
     seed: str
+    recipe: Mapping[str, str]  # the other settings that make a result, by dotted name
     dataset: str
     values: Mapping[str, float]  # by `MEASURES`; NaN where unknown
     by_subject: Mapping[str, float]
@@ -56,7 +62,8 @@ def read_runs(runs_dir: Path) -> list[Run]:
 
     Raises:
         NothingUsableError: no run there.
-        DataError: a run is unfinished or not evaluated, or runs are of different data sets.
+        DataError: a run is unfinished or not evaluated, its evaluation is of another step or of others than
+            its test split, or runs are of different data sets or test subjects.
     """
     folders = sorted(p.parent for p in runs_dir.rglob("config.json") if (p.parent / "status.json").is_file())
     if not folders:
@@ -82,7 +89,20 @@ def read_runs(runs_dir: Path) -> list[Run]:
     if len(datasets) > 1:
         what = f"runs of different data sets: {', '.join(datasets)}"
         raise DataError(what, runs_dir, "compare one data set at a time")
-    return label_arms(runs)
+    others = [run.path for run in runs if run.by_subject.keys() != runs[0].by_subject.keys()]
+    if others:
+        what = f"runs of other test subjects than {runs[0].path}: {', '.join(others)}"
+        raise DataError(what, runs_dir, "compare runs of one test set at a time")
+    return runs
+
+
+def flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+    """(dotted name, value as text) of nested settings."""
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            yield from flat(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", str(value)
 
 
 def _name(folder: Path, runs_dir: Path) -> str:
@@ -94,14 +114,17 @@ def _read_run(folder: Path, name: str, status: Mapping[str, Any]) -> Run:
     config = read_json(folder / "config.json")
     evaluation = folder / "evaluation" / "test"
     metrics = read_json(evaluation / "metrics.json")
-    by_subject = _dice_by_subject(evaluation / "per_case.csv")
+    cases = read_csv(evaluation / "per_case.csv")
+    by_subject = _dice_by_subject(cases)
     try:
+        _check_evaluation(folder, metrics["checkpoint"]["step"], status["step"], by_subject)
         dice = metrics["dice"]["all"]
         errors = metrics["indices"]["reference"]
         values = {
             "dice_mean": dice["mean"]["mean"],
             **{f"dice_{c}": dice[c]["mean"] for c in CLASSES},
             "hd95_mm": metrics["hd95_mm"]["all"]["mean"]["mean"],
+            "no_hd95": sum(_lacks_distance(case) for case in cases),
             **{column: errors[index]["mae"] for column, index in INDEX_COLUMNS.items()},
             "precision_accepted": _last_precision(folder / "evaluation" / "selection.json"),
         }
@@ -115,11 +138,12 @@ def _read_run(folder: Path, name: str, status: Mapping[str, Any]) -> Run:
             labelled=str(config["labelled"]),
             draw=str(config.get("labelled_draw", "")),
             seed=str(config.get("seed", "")),
+            recipe={key: value for key, value in flat(config) if key not in NOT_RECIPE},
             dataset=str(metrics.get("dataset", "")),
-            values={key: float("nan") if value is None else float(value) for key, value in values.items()},
+            values={key: float("nan") if value is None else value for key, value in values.items()},
             by_subject=by_subject,
             dice_sd_subjects=summary(list(by_subject.values()))["sd"],
-            updates=status.get("step"),
+            updates=status["step"],
             path=name,
         )
     except KeyError as error:
@@ -127,10 +151,26 @@ def _read_run(folder: Path, name: str, status: Mapping[str, Any]) -> Run:
         raise DataError(f"run lacks {error}", folder, mend) from error
 
 
-def _dice_by_subject(path: Path) -> dict[str, float]:
+def _check_evaluation(folder: Path, step: int, last: int, tested: Mapping[str, float]) -> None:
+    """Refuse an evaluation that `--checkpoint` or `--data` made of something else than the run's result."""
+    mend = "run launch/evaluate.py --split=test on it again, without --checkpoint and --data"
+    if step != last:
+        raise DataError(f"evaluation/test is of step {step}, the run ended at step {last}", folder, mend)
+    strangers = sorted(tested.keys() - set(read_json(folder / "splits.json")["test"]))
+    if strangers:
+        what = f"evaluation/test has {len(strangers)} subjects that are not in the run's test split"
+        raise DataError(f"{what} ({strangers[0]}, ...)", folder, mend)
+
+
+def _lacks_distance(case: Mapping[str, str]) -> bool:
+    """Whether a class that is drawn on every slice has no distance because it, or its prediction, is empty."""
+    return not case["hd95_mm"] and bool(case["reference_ml"]) and number(case["dice"]) == 0
+
+
+def _dice_by_subject(cases: Iterable[Mapping[str, str]]) -> dict[str, float]:
     """Mean Dice of each subject: over the classes of a frame, then over its frames."""
     frames: dict[str, dict[str, list[float]]] = {}
-    for row in read_csv(path):
+    for row in cases:
         frames.setdefault(row["subject_id"], {}).setdefault(row["frame"], []).append(number(row["dice"]))
     return {
         subject_id: defined_mean([defined_mean(classes) for classes in by_frame.values()])
@@ -142,24 +182,3 @@ def _last_precision(path: Path) -> float | None:
     """Precision of what the last round accepted; None without rounds or where the pool's truth is unknown."""
     rounds = read_json(path)["rounds"] if path.is_file() else []
     return rounds[-1].get("precision_accepted") if rounds else None
-
-
-def label_arms(runs: Sequence[Run]) -> list[Run]:
-    """Name each run's arm: its method, and augmentation, network and preset where runs differ in them.
-
-    Where two runs would still be the same (arm, labels, draw, seed), the names of their folders tell them
-    apart.
-    """
-    differ = [key for key in ("augmentation", "model", "preset") if len({getattr(r, key) for r in runs}) > 1]
-    shown = {"augmentation": "{} augmentation", "model": "{}", "preset": "{}"}
-
-    def label(run: Run) -> str:
-        extra = [shown[key].format(getattr(run, key) or "default") for key in differ]
-        return ", ".join([run.method, *extra]).replace("none augmentation", "no augmentation")
-
-    named = [replace(run, arm=label(run)) for run in runs]
-    keys = [(run.arm, run.labelled, run.draw, run.seed) for run in named]
-    return [
-        replace(run, arm=f"{run.arm} [{run.path}]") if keys.count(key) > 1 else run
-        for run, key in zip(named, keys)
-    ]

@@ -10,8 +10,11 @@ from rich.text import Text
 from semiqc_jax.evaluation.compare import Comparison
 from semiqc_jax.evaluation.compare_tables import summary_cells, summary_head
 
-CAPTION = "EDV, ESV, EF: mean absolute error. ±: sd over subjects / runs. [95 %]: bootstrap over patients."
-WIDTH = 160  # columns that the table needs: a narrow terminal folds lines, nothing is cut off
+CAPTION = (
+    "EDV, ESV, EF: mean absolute error. ±: sd over subjects / runs. [95 %]: bootstrap over label draws and "
+    "patients (one draw: patients only). no HD95: structures whose prediction or reference is empty."
+)
+WIDTH = 200  # columns that the table needs: a narrow terminal folds lines, nothing is cut off
 
 
 def print_summary(found: Comparison) -> None:

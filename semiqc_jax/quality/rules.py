@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Collection
+from dataclasses import dataclass
 from functools import partial
 
 import jax
@@ -48,7 +48,8 @@ def _below(name: str, low: float, softness: float, weight: float, sentence: str)
 _within = Rule
 
 # The limits leave room for disease: they are wider than healthy ranges, and masks of diseased hearts drawn by
-# experts pass nearly all. The stroke-volume rule does not hold with valve disease or shunts: switch it off.
+# experts pass nearly all. The stroke-volume rule does not hold with valve disease or shunts: switch it off
+# (config.quality.rules_off).
 RULES: tuple[Rule, ...] = (
     _above("profile_roughness", 0.4, 0.1, 4, "Areas jump from slice to slice (roughness {value:.2f})"),
     _below("confidence", 0.88, 0.02, 6, "The network is unsure (mean confidence {value:.2f})"),
@@ -92,29 +93,24 @@ RULES: tuple[Rule, ...] = (
 CYCLE_RULES = ("lv_ef", "rv_ef")  # say nothing where there is only one frame
 
 
-def configure_rules(
-    limits: Mapping[str, tuple[float | None, float | None]] | None = None,
-    off: Collection[str] = (),
-    rules: tuple[Rule, ...] = RULES,
-) -> tuple[Rule, ...]:
-    """`rules` with other limits (low, high) for some, and some switched off.
+def configure_rules(off: Collection[str] = (), use_confidence: bool = True) -> tuple[Rule, ...]:
+    """`RULES` without those that are switched off.
 
     Raises:
-        ConfigError: names every unknown rule and every pair of limits that is not low < high.
+        ConfigError: names every unknown rule, or says that none is left that counts.
     """
-    limits = dict(limits or {})
-    names = [rule.name for rule in rules]
-    unknown = sorted({*limits, *off} - {*names})
+    names = [rule.name for rule in RULES]
+    unknown = sorted({*off} - {*names})
     if unknown:
         raise ConfigError(f"no rule {', '.join(unknown)}", "quality rules", f"rules are {', '.join(names)}")
-    wrong = [n for n, (low, high) in limits.items() if low is not None and high is not None and low >= high]
-    if wrong:
-        raise ConfigError(f"limits of {', '.join(sorted(wrong))}", "quality rules", "give low < high")
-    return tuple(
-        replace(rule, low=limits[rule.name][0], high=limits[rule.name][1]) if rule.name in limits else rule
-        for rule in rules
-        if rule.name not in off
-    )
+    rules = tuple(rule for rule in RULES if rule.name not in off)
+    if not any(_counts(rule, use_confidence) for rule in rules):
+        raise ConfigError("no rule is left to judge by", "quality rules", "leave at least one on")
+    return rules
+
+
+def _counts(rule: Rule, use_confidence: bool) -> bool:
+    return use_confidence or FEATURES[FEATURE_INDEX[rule.name]].downstream
 
 
 def margins(values: Float[Array, "... R"], rules: tuple[Rule, ...]) -> Float[Array, "... R"]:
@@ -133,7 +129,7 @@ def assess_rules(evidence: Evidence, rules: tuple[Rule, ...] = RULES, use_confid
     well inside their limits. Without `use_confidence` rules on the softmax neither flag nor count.
     """
     values = features(evidence)[:, jnp.array([FEATURE_INDEX[rule.name] for rule in rules])]
-    counts = jnp.array([use_confidence or FEATURES[FEATURE_INDEX[rule.name]].downstream for rule in rules])
+    counts = jnp.array([_counts(rule, use_confidence) for rule in rules])
     weight = jnp.array([rule.weight for rule in rules]) * counts
     margin = margins(values, rules)
     score = jnp.exp(jax.nn.log_sigmoid(margin) @ weight / weight.sum())

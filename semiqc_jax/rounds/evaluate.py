@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from scipy.stats import spearmanr
 
 from semiqc_jax.anatomy import TASKS
@@ -104,6 +104,7 @@ def _write_selection(run: Path, pools: Sequence[Pool], target: float) -> None:
         score = np.array([number(row["score"]) for row in rows])
         selected = np.array([row["selected"] == "1" for row in rows])
         good = dice >= target
+        groups = [pool.cohort.subjects[i].group for i in pool.subjects]
         rounds.append(
             {
                 "round": int(pool.folder.name),
@@ -116,9 +117,21 @@ def _write_selection(run: Path, pools: Sequence[Pool], target: float) -> None:
                 "mean_dice_pool": float(dice.mean()),
                 "spearman_score": rank_correlation(score, dice),
                 "spearman_confidence": rank_correlation([number(row["confidence"]) for row in rows], dice),
+                "accepted_by_group": accepted_by_group(groups, selected, good),
             }
         )
     write_json(run / "evaluation" / "selection.json", {"rounds": rounds})
+
+
+def accepted_by_group(
+    groups: Sequence[str | None], accepted: NDArray[np.bool_], good: NDArray[np.bool_]
+) -> dict[str, dict[str, int]]:
+    """Of each disease group that is known: how many there are, were accepted, and are good ({n, accepted, good})."""
+    members = {name: np.array([g == name for g in groups]) for name in sorted({g for g in groups if g})}
+    return {
+        name: {"n": int(of.sum()), "accepted": int((of & accepted).sum()), "good": int((of & good).sum())}
+        for name, of in members.items()
+    }
 
 
 def rank_correlation(a: ArrayLike, b: ArrayLike) -> float:

@@ -20,23 +20,33 @@ SHOWN = 4  # from either end
 def write_galleries(pool: Pool) -> None:
     """Draw `accepted.png` and `rejected.png` of a complete round, unless they are there and newer than it."""
     rows = read_csv(pool.folder / "quality.csv")
-    made = (pool.folder / "manifest.json").stat().st_mtime_ns
+    made = pool.manifest.stat().st_mtime_ns
     for name, selected in (("accepted", "1"), ("rejected", "0")):
         path = pool.folder / f"{name}.png"
         chosen = [row for row in rows if row["selected"] == selected]
         if not chosen or (path.is_file() and path.stat().st_mtime_ns > made):
             continue
         shown = best_and_worst(chosen, SHOWN)
-        title = f"{name.capitalize()} ({len(chosen)}): end-diastole as segmented, by score"
+        column = ranked_by(rows).replace("_", " ")
+        title = f"{name.capitalize()} ({len(chosen)}): end-diastole as segmented, by {column}"
         if len(shown) < len(chosen):
             title += f"; the {SHOWN} best and the {SHOWN} worst"
         write_figure(path, gallery_figure([_item(pool, row) for row in shown], pool.cohort.task, title))
 
 
 def best_and_worst(rows: Sequence[Mapping[str, str]], count: int) -> list[Mapping[str, str]]:
-    """The `count` best and the `count` worst by score, best first; all where there are no more than that."""
-    ordered = sorted(rows, key=lambda row: number(row["score"]), reverse=True)
+    """The `count` best and the `count` worst, best first; all where there are no more than that.
+
+    By what the selector ranked by where that is known, else by the quality score.
+    """
+    column = ranked_by(rows)
+    ordered = sorted(rows, key=lambda row: np.nan_to_num(number(row[column]), nan=-np.inf), reverse=True)
     return ordered if len(ordered) <= 2 * count else [*ordered[:count], *ordered[-count:]]
+
+
+def ranked_by(rows: Sequence[Mapping[str, str]]) -> str:
+    """The column of `quality.csv` that subjects are ordered by."""
+    return "selector_score" if any(row.get("selector_score") for row in rows) else "score"
 
 
 def _item(pool: Pool, row: Mapping[str, Any]) -> GalleryItem:
@@ -51,5 +61,6 @@ def _item(pool: Pool, row: Mapping[str, Any]) -> GalleryItem:
     image = np.stack([pool.cohort.slice_image(i, ed, z) for z in slices])
     label = np.stack([pool.store.label_slice(subject_id, ed, z) for z in slices])
     reason = row["reasons"].split("; ")[0]
-    caption = f"score {number(row['score']):.2f}\n{reason}"
+    column = ranked_by([row])
+    caption = f"{column.replace('_', ' ')} {number(row[column]):.2f}\n{reason}"
     return GalleryItem(subject_id, image, label, caption, subject.spacing_mm[1] / subject.spacing_mm[2])

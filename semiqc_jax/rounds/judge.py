@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from functools import partial
 
-from semiqc_jax.quality.rules import assess_rules, reasons
+from semiqc_jax.quality.rules import assess_rules, configure_rules, reasons
 from semiqc_jax.quality.score import Quality
 from semiqc_jax.segmentation.evidence import Evidence
 
@@ -20,6 +21,8 @@ class Judge:
     learned_from: str | None = None
 
 
-def rules_judge(use_confidence: bool) -> Judge:
-    """Explicit rules; learned from nothing."""
-    return Judge("quality_rules", lambda e: assess_rules(e, use_confidence=use_confidence), reasons)
+def rules_judge(use_confidence: bool, off: Collection[str] = ()) -> Judge:
+    """Explicit rules without those that are `off`; learned from nothing."""
+    rules = configure_rules(off, use_confidence)
+    assess = partial(assess_rules, rules=rules, use_confidence=use_confidence)
+    return Judge("quality_rules", assess, partial(reasons, rules=rules))

@@ -39,7 +39,7 @@ def judge_for(settings: Settings, cohort: Cohort, folder: Path) -> Judge:
     """The judge that the settings name."""
     quality = settings.quality
     if quality.name == "rules":
-        return rules_judge(quality.use_confidence)
+        return rules_judge(quality.use_confidence, quality.off)
     path = folder / "quality" / "classifier.npz"
     if not path.exists():
         grid = Grid(settings.grid.size, settings.grid.pixel_mm)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import io
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,7 @@ from numpy.typing import NDArray
 from semiqc_jax.datasets.cohort import Cohort, read_truth
 from semiqc_jax.downstream.curves import slice_extent_mm
 from semiqc_jax.evaluation.overlap import mean_dice
-from semiqc_jax.files import read_json, write_csv, write_json
+from semiqc_jax.files import read_json, write_bytes, write_csv, write_json
 from semiqc_jax.pipeline import Segmenter, cohort_cines, segment_studies
 from semiqc_jax.progress import progress
 from semiqc_jax.quality.score import Quality
@@ -23,10 +25,12 @@ from semiqc_jax.rounds.judge import Judge
 from semiqc_jax.rounds.store import SUBJECTS_PER_SHARD, PseudoStore
 from semiqc_jax.segmentation.assemble import assemble_evidence
 from semiqc_jax.segmentation.evidence import Evidence
-from semiqc_jax.selection import Selection, mean_confidence, select
+from semiqc_jax.selection import CHOSEN, Selection, mean_confidence, select
 from semiqc_jax.settings import Settings
 
 QUALITY_COLUMNS = ("subject_id", "score", "verdict", "calibration", "selected", "weight", "reasons")
+ROUND_COLUMNS = (*QUALITY_COLUMNS, "confidence", "selector_score", "group")
+RANKED_IN_SIGHT = ("random", "confidence", "quality")  # `oracle` ranks by the truth, which stays out of the files
 WEIGHTS = "weights.npz"
 
 
@@ -38,20 +42,25 @@ class Pool:
     subjects: tuple[int, ...]
     folder: Path  # rounds/NNN
 
-    @property
+    @cached_property
     def store(self) -> PseudoStore:
         """The round's pseudo-labels."""
         return PseudoStore(self.folder / "pseudo")
 
     @property
+    def manifest(self) -> Path:
+        """The record of the round's selection; it is written last and removed first."""
+        return self.folder / "manifest.json"
+
+    @property
     def is_complete(self) -> bool:
-        """Whether this round's selection was made; the manifest is written last."""
-        return (self.folder / "manifest.json").exists()
+        """Whether this round's selection was made."""
+        return self.manifest.exists()
 
     @property
     def is_whole(self) -> bool:
         """Whether the selection was made and the pseudo-labels are still those it was made from."""
-        return self.is_complete and self.store.digests() == read_json(self.folder / "manifest.json")["shards"]
+        return self.is_complete and self.store.digests() == read_json(self.manifest)["shards"]
 
     def weight(self) -> NDArray[np.float32]:
         """Weights [N, T, Z] of a complete round."""
@@ -62,7 +71,11 @@ class Pool:
 def segment_pool(
     pool: Pool, segmenter: Callable[[], Segmenter], provenance: Mapping[str, Any], stop_if_asked: Callable[[], None]
 ) -> None:
-    """Segment every frame of the pool into the store, shard by shard; shards that are there are kept."""
+    """Segment every frame of the pool into the store, shard by shard; shards that are there are kept.
+
+    A selection that was made from other pseudo-labels counts no more.
+    """
+    pool.manifest.unlink(missing_ok=True)
     store, n = pool.store, len(pool.subjects)
     shards = [
         (i, pool.subjects[at : at + SUBJECTS_PER_SHARD]) for i, at in enumerate(range(0, n, SUBJECTS_PER_SHARD))
@@ -132,27 +145,31 @@ def _write_choice(
 ) -> None:
     weight = np.asarray(selection.weight, np.float32)
     subject_weight = weight.max((1, 2))
-    ids = [pool.cohort.subjects[i].subject_id for i in pool.subjects]
+    chosen = subject_weight >= CHOSEN
+    infos = [pool.cohort.subjects[i] for i in pool.subjects]
+    in_sight = settings.selector in RANKED_IN_SIGHT
     confidence = np.asarray(mean_confidence(evidence))
     rows = [
         {
-            "subject_id": ids[n],
+            "subject_id": info.subject_id,
             "score": float(quality.score[n]),
             "verdict": "review",  # never better without a calibration on labelled cases outside training
             "calibration": "none",
-            "selected": int(subject_weight[n] > 0),
+            "selected": int(chosen[n]),
             "weight": float(subject_weight[n]),
             "reasons": "; ".join(judge.reasons(jax.tree.map(lambda x, n=n: x[n], quality))),
             "confidence": float(confidence[n]),
+            "selector_score": float(selection.score[n]) if in_sight else None,
+            "group": info.group,
         }
-        for n in range(len(ids))
+        for n, info in enumerate(infos)
     ]
-    write_csv(pool.folder / "quality.csv", (*QUALITY_COLUMNS, "confidence"), rows)
-    pool.folder.mkdir(parents=True, exist_ok=True)
-    np.savez_compressed(pool.folder / WEIGHTS, weight=weight)
-    chosen: Sequence[str] = [ids[n] for n in np.flatnonzero(subject_weight > 0)]
+    write_csv(pool.folder / "quality.csv", ROUND_COLUMNS, rows)
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, weight=weight)
+    write_bytes(pool.folder / WEIGHTS, buffer.getvalue())
     write_json(
-        pool.folder / "manifest.json",
+        pool.manifest,
         {
             "round": stage,
             "checkpoint": dict(checkpoint),
@@ -163,9 +180,9 @@ def _write_choice(
             "fraction": settings.fraction,
             "threshold": settings.threshold,
             "seed": settings.seed,
-            "n_pool": len(ids),
-            "n_selected": len(chosen),
-            "subjects": chosen,
+            "n_pool": len(infos),
+            "n_selected": int(chosen.sum()),
+            "subjects": [info.subject_id for info, taken in zip(infos, chosen) if taken],
             "shards": pool.store.digests(),
         },
     )

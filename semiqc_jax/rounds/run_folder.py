@@ -18,7 +18,7 @@ from tensorboardX import SummaryWriter
 
 from semiqc_jax.errors import ConfigError, UserError
 from semiqc_jax.files import read_json, write_json, write_text
-from semiqc_jax.settings import Settings
+from semiqc_jax.settings import Settings, with_defaults
 
 FREE_TO_CHANGE = {
     *("checkpoint_every", "log_every", "inference_batch", "resident_mb", "data_dir", "devices", "mapping"),
@@ -48,24 +48,36 @@ def locked(folder: Path) -> Iterator[None]:
 
 
 def claim(folder: Path, settings: Settings, splits: Mapping[str, list[str]]) -> None:
-    """Write what the run is, or check that it is still the same run.
+    """Write what the run is, or check that it is still the same run and write what may have changed of it.
 
     Raises:
         ConfigError: the folder holds a run of other settings; names every difference.
     """
     path = folder / "config.json"
     if path.exists():
-        before, now = read_json(path), settings.to_dict()
-        changed = [k for k in now if before.get(k) != now[k] and k not in FREE_TO_CHANGE]
+        before, now = with_defaults(read_json(path)), settings.to_dict()
+        changed = [k for k in now if before[k] != now[k] and k not in FREE_TO_CHANGE]
         if changed:
-            what = "; ".join(f"{k} was {before.get(k)!r}, is {now[k]!r}" for k in changed)
+            what = "; ".join(f"{k} was {before[k]!r}, is {now[k]!r}" for k in changed)
             raise ConfigError(f"the run has other settings: {what}", folder, "choose another workdir or the old ones")
         if read_json(folder / "splits.json") != dict(splits):
             raise ConfigError("the run has other splits", folder, "choose another workdir, or build the data as before")
+        _append_versions(folder / "versions.json")
+        write_json(path, now)
         return
     write_json(folder / "splits.json", dict(splits))
     write_json(folder / "versions.json", versions())
     write_json(path, settings.to_dict())
+
+
+def _append_versions(path: Path) -> None:
+    """Note under `resumed` what of the versions, the devices and the command is other than before."""
+    first, now = read_json(path), versions()
+    resumed = first.pop("resumed", [])
+    known = first | {key: value for later in resumed for key, value in later.items()}
+    different = {key: value for key, value in now.items() if known.get(key) != value}
+    if different:
+        write_json(path, {**first, "resumed": [*resumed, different]})
 
 
 def versions() -> dict[str, Any]:

@@ -11,7 +11,6 @@ import zipfile
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +22,7 @@ from semiqc_jax.files import write_bytes
 from semiqc_jax.pipeline import Segmentation
 
 SUBJECTS_PER_SHARD = 16
+OPEN_SHARDS = 128  # at most, in one store: systems allow a process about a thousand open files
 PROVENANCE = "provenance"
 BROKEN = (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile, zlib.error)
 
@@ -36,6 +36,9 @@ class PseudoStore:
     def __init__(self, folder: Path):
         self.folder = folder
         self._lock = threading.Lock()  # a ZIP file that several threads read mixes up their places in it
+        self._home: dict[str, Path] = {}  # subject -> its shard; filled by the first read
+        self._open: dict[Path, Any] = {}  # open shards, the one that was read last at the end
+        weakref.finalize(self, _close, self._open)
 
     def shard_path(self, shard: int) -> Path:
         """Where a shard lies."""
@@ -62,7 +65,10 @@ class PseudoStore:
                 arrays[f"{one.subject_id}/statistics/{name}"] = value
         buffer = io.BytesIO()
         np.savez_compressed(buffer, allow_pickle=False, **arrays)
-        write_bytes(self.shard_path(shard), buffer.getvalue())
+        with self._lock:
+            _close(self._open)
+            self._home.clear()
+            write_bytes(self.shard_path(shard), buffer.getvalue())
 
     def digests(self) -> list[dict[str, str]]:
         """[{path, sha256}] of all shards, for the manifest."""
@@ -73,22 +79,6 @@ class PseudoStore:
 
     def _paths(self) -> list[Path]:
         return sorted(self.folder.glob("[0-9]*.npz"))
-
-    @cached_property
-    def _shards(self) -> list[Any]:
-        shards = [np.load(path, allow_pickle=False) for path in self._paths()]
-        for shard in shards:
-            weakref.finalize(self, shard.close)
-        return shards
-
-    @cached_property
-    def _home(self) -> dict[str, Any]:
-        """Subject -> the open shard that holds it."""
-        return {name.split("/")[0]: shard for shard in self._shards for name in shard.files if "/" in name}
-
-    def subjects(self) -> Iterator[str]:
-        """Ids of all stored subjects, in the order of the pool."""
-        yield from self._home
 
     def label_slice(self, subject_id: str, frame: int, slice_: int) -> NDArray[np.uint8]:
         """The pseudo-label of one slice, native pixels [Y, X]."""
@@ -102,14 +92,32 @@ class PseudoStore:
     def statistics(self, subject_id: str) -> dict[str, NDArray[np.float32]]:
         """`slice_statistics` of a subject, each [T, Z, ...]."""
         prefix = f"{subject_id}/statistics/"
-        with _intact(f"{subject_id}, {self.folder}"):
-            files = self._home[subject_id].files
-        names = [name.removeprefix(prefix) for name in files if name.startswith(prefix)]
-        return {name: self._read(subject_id, f"statistics/{name}") for name in names}
+        with self._lock, _intact(f"{subject_id}, {self.folder}"):
+            shard = self._shard_of(subject_id)
+            return {name.removeprefix(prefix): shard[name] for name in shard.files if name.startswith(prefix)}
 
     def _read(self, subject_id: str, name: str) -> NDArray:
         with self._lock, _intact(f"{subject_id}, {self.folder}"):
-            return self._home[subject_id][f"{subject_id}/{name}"]
+            return self._shard_of(subject_id)[f"{subject_id}/{name}"]
+
+    def _shard_of(self, subject_id: str) -> Any:
+        """The open shard of a subject; where too many are open, the one that was read longest ago is closed."""
+        if not self._home:
+            for path in self._paths():
+                with np.load(path, allow_pickle=False) as data:
+                    self._home |= {name.split("/")[0]: path for name in data.files if "/" in name}
+        path = self._home[subject_id]
+        shard = self._open.pop(path) if path in self._open else np.load(path, allow_pickle=False)
+        self._open[path] = shard
+        if len(self._open) > OPEN_SHARDS:
+            self._open.pop(next(iter(self._open))).close()
+        return shard
+
+
+def _close(shards: dict[Path, Any]) -> None:
+    """Close and forget all."""
+    while shards:
+        shards.popitem()[1].close()
 
 
 @contextmanager

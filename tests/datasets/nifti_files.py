@@ -9,11 +9,17 @@ import nibabel as nib
 import numpy as np
 from numpy.typing import NDArray
 
+AFFINE = np.diag([1.5, 1.25, 8.0, 1.0])
 
-def save_nifti(path: Path, xyzt: NDArray, **header: Any) -> Path:
-    """Write an array (x, y, z[, t]) with zooms (1.5, 1.25, 8) mm; `header`: `step` and `unit` of time."""
-    affine = np.diag([1.5, 1.25, 8.0, 1.0])
+
+def save_nifti(path: Path, xyzt: NDArray, affine: NDArray | None = AFFINE, **header: Any) -> Path:
+    """Write an array (x, y, z[, t]), with zooms of (1.5, 1.25, 8) mm unless `affine` states others.
+
+    `affine` None: the header states zooms but no position. `header`: `step` and `unit` of time.
+    """
     image = nib.Nifti1Image(xyzt, affine)
+    if affine is None:
+        image.header["pixdim"][1:4] = np.diag(AFFINE)[:3]
     if xyzt.ndim == 4:
         image.header["pixdim"][4] = header.get("step", 0.0)
     image.header.set_xyzt_units("mm", header.get("unit", "unknown"))

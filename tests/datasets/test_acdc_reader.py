@@ -3,6 +3,7 @@
 import nibabel as nib
 import numpy as np
 import pytest
+from nifti_files import AFFINE, pixels, save_nifti
 
 from semiqc_jax.datasets import acdc
 from semiqc_jax.errors import DataError, NothingUsableError
@@ -78,6 +79,48 @@ def test_wrong_info(acdc_source, text, message):
     with pytest.raises(DataError, match=message) as caught:
         read(acdc_source, "patient002")
     assert str(info) in str(caught.value)
+
+
+FLIPPED = AFFINE @ np.diag([1.0, -1.0, 1.0, 1.0])
+
+
+def rewritten(path, affine):
+    save_nifti(path, np.asarray(nib.load(path).dataobj), affine)
+
+
+@pytest.mark.parametrize("number", [1, 2])
+def test_label_on_a_flipped_grid_is_refused(acdc_source, number):
+    name = f"patient{number:03d}"
+    path = acdc_source / "training" / name / f"{name}_frame01_gt.nii.gz"
+    rewritten(path, FLIPPED)
+    with pytest.raises(DataError, match=r"its axes y point another way \(.*_frame01_gt\.nii\.gz\): use the label"):
+        read(acdc_source, name)
+
+
+def test_ed_and_es_on_two_grids_are_refused(acdc_source):
+    folder = acdc_source / "training" / "patient001"
+    rewritten(folder / "patient001_frame02.nii.gz", FLIPPED)
+    with pytest.raises(DataError, match=r"not two frames of one cine: its axes y .*patient001\)"):
+        read(acdc_source, "patient001")
+
+
+def test_frames_of_another_cine_are_refused(acdc_source):
+    """A header that differs is no harm while the pixels are those of the cine; then the label fits them too."""
+    folder = acdc_source / "training" / "patient002"
+    frame, label = folder / "patient002_frame01.nii.gz", folder / "patient002_frame01_gt.nii.gz"
+    rewritten(frame, FLIPPED)
+    rewritten(label, FLIPPED)
+    assert read(acdc_source, "patient002").labelled[0].all()
+    save_nifti(frame, pixels((20, 24, 5), seed=9), FLIPPED)
+    with pytest.raises(DataError, match=r"not this frame of the cine: its axes y .*_frame01\.nii\.gz"):
+        read(acdc_source, "patient002")
+
+
+def test_labels_of_a_cine_without_cut_out_frames(acdc_source):
+    folder = acdc_source / "training" / "patient002"
+    for number in (1, 6):
+        (folder / f"patient002_frame{number:02d}.nii.gz").unlink()
+    assert read(acdc_source, "patient002").labelled.all((1, 2)).sum() == 2
 
 
 def test_missing_frame_is_named(acdc_source):

@@ -3,6 +3,8 @@
 import csv
 import dataclasses
 import json
+import os
+import shutil
 from itertools import chain
 
 import numpy as np
@@ -83,6 +85,53 @@ def test_finished_data_set_is_not_read_again(make_study, tmp_path):
     assert build_cohort(unread, out, request, seeded_splits, strict=True) == first
     with pytest.raises(ConfigError, match="another data set"):
         build_cohort(unread, out, Request("tiny", "pack", {"source": "other"}), seeded_splits)
+
+
+def test_changed_source_files_are_not_taken_for_the_built_ones(make_study, tmp_path):
+    raw, splits_file, out = tmp_path / "s0.nii", tmp_path / "splits.json", tmp_path / "data"
+    raw.write_text("image")
+    splits_file.write_text("{}")
+
+    def build():
+        found = [Found("s0", raw, lambda: make_study(0), (raw,)), *sources(make_study, [1, 2])]
+        request = Request("tiny", "pack", splits_file=splits_file)
+        return build_cohort(found, out, request, seeded_splits)
+
+    first = build()
+    assert build() == first
+    for path in (raw, splits_file):
+        before = path.stat()
+        path.write_text("mended")
+        with pytest.raises(ConfigError, match=rf"source files changed since the build .*: remove {out} to build"):
+            build()
+        path.write_text("image" if path == raw else "{}")
+        os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns + 1_000_000))
+        with pytest.raises(ConfigError, match="source files changed"):  # the size of before, another time
+            build()
+        os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+        assert build() == first
+    splits_file.write_text("changed")
+    shutil.rmtree(out)
+    assert build()["files_digest"] != first["files_digest"]
+
+
+def test_readers_name_the_files_that_a_subject_is_read_from(acdc_source, tmp_path):
+    found = READERS["acdc"](str(acdc_source), "canonical")
+    names = ("Info.cfg", "frame01.nii.gz", "frame01_gt.nii.gz", "frame02.nii.gz", "frame02_gt.nii.gz")
+    assert [path.name.removeprefix("patient001_") for path in found[0].files] == list(names)
+    folder = acdc_source / "training" / "patient001"
+    found = READERS["nifti"](str(folder), "acdc")
+    assert [len(one.files) for one in found] == [2, 2]
+    assert found[0].files[1] == folder / "patient001_frame01_gt.nii.gz"
+
+
+def test_phantom_of_one_specification_is_built_once(tmp_path):
+    """As the demo does, run after run."""
+    source = "subjects=4,size=32,frames=2,slices=4,seed=1"
+    found, rule = READERS["phantom"](source, "canonical"), split_rule("phantom", source, None)
+    first = build_cohort(found, tmp_path / "d", Request("phantom", "pack", {"source": source}), rule)
+    unread = [Found(one.subject_id, source, broken) for one in found]
+    assert build_cohort(unread, tmp_path / "d", Request("phantom", "pack", {"source": source}), rule) == first
 
 
 @pytest.mark.parametrize("form", ["pack", "records"])

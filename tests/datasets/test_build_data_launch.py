@@ -28,6 +28,17 @@ def test_build_leaves_a_bad_patient_out(acdc_source, tmp_path):
     assert len(open_cohort(out).subjects) == 2
 
 
+def test_second_build_does_nothing_or_says_that_a_file_changed(acdc_source, tmp_path):
+    args = ("--dataset=acdc", f"--source={acdc_source}", f"--out={tmp_path / 'out'}", "--format=pack")
+    assert "already built" not in launch(*args).stdout
+    assert "already built: subjects 3, frames 10" in launch(*args).stdout
+    with (acdc_source / "training" / "patient001" / "Info.cfg").open("a") as file:
+        file.write("Height: 180\n")
+    done = launch(*args)
+    assert done.returncode == 2
+    assert last_line(done).startswith("error: source files changed since the build")
+
+
 def test_check_prints_a_table_and_writes_nothing(acdc_source, tmp_path):
     before = sorted(tmp_path.rglob("*"))
     done = launch("--dataset=acdc", f"--source={acdc_source}", "--check")

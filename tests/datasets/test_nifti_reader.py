@@ -3,7 +3,7 @@
 import nibabel as nib
 import numpy as np
 import pytest
-from nifti_files import heart, pixels, save_nifti
+from nifti_files import AFFINE, heart, pixels, save_nifti
 
 from semiqc_jax.datasets import nifti
 from semiqc_jax.datasets.nifti_file import frame_step_s, read_image, write_label
@@ -197,7 +197,7 @@ def test_truncated_gzip(tmp_path):
 @pytest.mark.parametrize(
     ("label", "message"),
     [
-        (heart(3), r"label has shape \(20, 24, 5, 3\) but image \(20, 24, 5, 4\)"),
+        (heart(3), r"image's grid: shape \(20, 24, 5, 3\) against \(20, 24, 5, 4\)"),
         (heart(4) * 4, r"unknown label codes \[4, 8, 12\]"),
         (heart(4) * np.float32(0.5), r"unknown label codes \[0\.5, 1\.5\]"),
         (np.full(SHAPE, np.nan, np.float32), r"unknown label codes \[nan\]"),
@@ -209,6 +209,59 @@ def test_bad_label_is_one_error_that_names_the_file(tmp_path, label, message):
     with pytest.raises(DataError, match=message) as caught:
         read(tmp_path)
     assert "a_gt.nii.gz" in str(caught.value)
+
+
+def moved(x=0.0, y=0.0, z=0.0, turn=0.0):
+    """The affine of a grid that is moved by millimetres and turned about z by degrees."""
+    cos, sin = np.cos(np.deg2rad(turn)), np.sin(np.deg2rad(turn))
+    affine = np.array([[cos, -sin, 0, x], [sin, cos, 0, y], [0, 0, 1, z], [0, 0, 0, 1.0]])
+    return affine @ AFFINE
+
+
+@pytest.mark.parametrize(
+    ("affine", "message"),
+    [
+        (AFFINE @ np.diag([-1.0, 1.0, 1.0, 1.0]), "its axes x point another way"),
+        (AFFINE[[1, 0, 2, 3]] @ np.diag([1.0, 1.2, 1.0, 1.0]), "voxels of|its axes x, y point"),
+        (moved(turn=10.0), "its axes x, y point another way"),
+        (AFFINE @ np.diag([1.1, 1.0, 1.0, 1.0]), r"voxels of \(1\.65, 1\.25, 8\) against \(1\.5, 1\.25, 8\) mm"),
+        (np.eye(4), r"voxels of \(1, 1, 1\)"),
+        (moved(z=16.0), r"it is moved by \(0, 0, 16\) mm"),
+        (moved(x=-3.0), r"it is moved by \(-3, 0, 0\) mm"),
+    ],
+)
+def test_label_on_another_grid_is_refused(tmp_path, affine, message):
+    save_nifti(tmp_path / "a.nii.gz", pixels(SHAPE))
+    save_nifti(tmp_path / "a_gt.nii.gz", heart(4), affine)
+    with pytest.raises(DataError, match=message) as caught:
+        read(tmp_path)
+    assert "a_gt.nii.gz): use the label drawn on a.nii.gz" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("image_affine", "label_affine"),
+    [
+        (AFFINE, moved(x=0.75, y=0.6, z=4.0, turn=1.0)),  # rounding, and the corner instead of the centre
+        (AFFINE, None),  # the label's header states no position
+        (None, AFFINE),
+        (None, None),
+    ],
+)
+def test_label_on_nearly_the_same_grid_is_read(tmp_path, image_affine, label_affine):
+    save_nifti(tmp_path / "a.nii.gz", pixels(SHAPE), image_affine)
+    save_nifti(tmp_path / "a_gt.nii.gz", heart(4), label_affine)
+    np.testing.assert_array_equal(read(tmp_path).label, heart(4).T)
+
+
+def test_affine_of_unit_scale_is_no_spacing(tmp_path):
+    """As in ACDC's archive: an sform that states the directions, and zooms that state the spacing."""
+    save_nifti(tmp_path / "a_gt.nii.gz", heart(4))
+    image = nib.Nifti1Image(pixels(SHAPE), None)
+    image.header["pixdim"][1:4] = np.diag(AFFINE)[:3]
+    image.header.set_sform(np.eye(4), code=1)
+    nib.save(image, tmp_path / "a.nii.gz")
+    np.testing.assert_array_equal(read_image(tmp_path / "a.nii.gz").affine, np.eye(4))
+    np.testing.assert_array_equal(read(tmp_path).label, heart(4).T)
 
 
 def test_affine_that_contradicts_the_zooms_gives_a_warning(tmp_path):

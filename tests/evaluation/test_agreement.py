@@ -48,3 +48,18 @@ def test_bootstrap_holds_the_mean_and_repeats() -> None:
     assert low == pytest.approx(values.mean() - half, abs=0.02)
     assert high == pytest.approx(values.mean() + half, abs=0.02)
     assert np.isnan(bootstrap_interval([0.5, NAN])).all()
+    assert np.isnan(bootstrap_interval(np.zeros(0))).all()
+
+
+def test_bootstrap_over_draws_and_patients() -> None:
+    rng = np.random.default_rng(2)
+    draw, patient = rng.normal(0, 1, (8, 1)), rng.normal(0, 1, (1, 200))
+    low, high = bootstrap_interval(draw + patient)
+    # of independent effects the variances of the two means add (population variances: it is a bootstrap)
+    half = 1.96 * np.sqrt(draw.var() / 8 + patient.var() / 200)
+    assert (high - low) / 2 == pytest.approx(half, rel=0.1)
+    same = np.repeat(patient, 8, 0)  # draws that agree add nothing
+    assert np.ptp(bootstrap_interval(same)) == pytest.approx(np.ptp(bootstrap_interval(patient)), rel=0.1)
+    holed = np.vstack([patient, patient])
+    holed[0, 0] = NAN  # a patient that one draw does not know is left out of both
+    assert np.isfinite(bootstrap_interval(holed)).all()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
@@ -57,9 +58,11 @@ def run(tmp_path: Path, case_of: Callable[..., Case]) -> Path:
     (folder / "metrics.jsonl").write_text("\n".join(json.dumps(line) for line in lines) + '\n{"step": 2')
     with (folder / "rounds" / "001" / "quality.csv").open("w", newline="") as handle:
         writer = csv.writer(handle)
-        writer.writerow(["subject_id", "score", "verdict", "calibration", "selected", "weight", "reasons"])
-        writer.writerow([HOSTILE, 0.9, "accept", "none", 1, 1, ""])
-        writer.writerow(["p2", 0.1, "reject", "none", 0, 0, "RV & LV differ"])
+        columns = ["subject_id", "score", "verdict", "calibration", "selected", "weight", "reasons"]
+        writer.writerow([*columns, "selector_score", "group"])
+        writer.writerow([HOSTILE, 0.9, "accept", "none", 1, 1, "", 0.3, "HCM"])
+        writer.writerow(["p2", 0.1, "reject", "none", 0, 0, "RV & LV differ", 0.2, "DCM"])
+        writer.writerow(["p3", 0.2, "review", "none", 1, 1, "", 0.775, "DCM"])
     (folder / "rounds" / "001" / "manifest.json").write_text(
         json.dumps({"round": 1, "n_pool": 2, "n_selected": 1})
     )
@@ -68,7 +71,8 @@ def run(tmp_path: Path, case_of: Callable[..., Case]) -> Path:
         [case_of(HOSTILE, 1, group="<b>"), case_of("good")],
         {"dataset": "boxes", "split": "test", "checkpoint": {"step": 20, "round": 1, "sha256": "0f"}},
     )
-    selection = {"rounds": [{"round": 1, "precision_accepted": 0.625}]}
+    groups = {"DCM": {"n": 41, "accepted": 17, "good": 23}}
+    selection = {"rounds": [{"round": 1, "precision_accepted": 0.625, "accepted_by_group": groups}]}
     (folder / "evaluation" / "selection.json").write_text(json.dumps(selection))
     return folder
 
@@ -78,6 +82,27 @@ def test_everything_a_run_left_is_shown(run: Path) -> None:
     for text in ("preempted", "Round 001", "RV & LV differ", "0.625", "LV ejection fraction", "model.name"):
         assert text in page.words, text
     assert page.tags.count("img") == 2 + 3 + 1  # two plots, three overlays, the training curves
+
+
+def test_choices_are_shown_by_group_and_in_the_selectors_order(run: Path) -> None:
+    text = write_report(run).read_text(encoding="utf-8")
+    rows = re.findall(r"<tr><td>(DCM|p\d|&lt;script.*?)</td>(.*?)</tr>", text.split("Round 001: what")[1], re.DOTALL)
+    cells = {name: re.findall(r"<td>(.*?)</td>", rest) for name, rest in rows}
+    assert list(cells) == ["DCM", "p3", "&lt;script&gt;alert(1)&lt;/script&gt;", "p2"]
+    assert cells["DCM"] == ["41", "17", "23"]
+    assert cells["p3"][:3] == ["DCM", "0.775", "0.200"]
+    assert "No limits are calibrated" in text
+
+
+def test_a_round_of_older_files_has_no_empty_columns(run: Path) -> None:
+    path = run / "rounds" / "001" / "quality.csv"
+    path.write_text("subject_id,score,selected\np2,0.1,1\np3,0.2,1\n")
+    (run / "evaluation" / "selection.json").unlink()
+    text = write_report(run).read_text(encoding="utf-8")
+    assert "ranked by" not in text
+    assert "By disease group" not in text
+    assert "No limits are calibrated" not in text
+    assert text.index("<td>p3</td>") < text.index("<td>p2</td>")
 
 
 def test_hostile_text_is_text_and_the_page_stands_alone(run: Path) -> None:

@@ -1,5 +1,7 @@
 """Rules: what fires, what it says, and how it is configured."""
 
+from dataclasses import replace
+
 import jax
 import numpy as np
 import pytest
@@ -10,6 +12,11 @@ from semiqc_jax.quality.features import FEATURE_INDEX
 from semiqc_jax.quality.rules import RULES, assess_rules, configure_rules, reasons
 
 NAMES = [rule.name for rule in RULES]
+
+
+def with_limits(name, low, high):
+    """`RULES` with other limits for one."""
+    return tuple(replace(rule, low=low, high=high) if rule.name == name else rule for rule in RULES)
 
 
 def row(quality, n=0):
@@ -48,7 +55,7 @@ def test_a_good_heart_passes_and_damage_lowers_the_score():
 def test_the_stroke_volume_sentence():
     label = heart()
     label[1][label[1] == 3] = 0
-    rules = configure_rules({"stroke_volume_mismatch": (-20.0, 20.0)})
+    rules = with_limits("stroke_volume_mismatch", -20.0, 20.0)
     quality = assess_rules(evidence_of(label), rules)
     value = float(quality.values[0, NAMES.index("stroke_volume_mismatch")])
     assert value > 20
@@ -73,12 +80,20 @@ def test_a_value_on_a_limit_passes_and_one_beyond_fails():
     evidence = evidence_of(heart())
     value = float(assess_rules(evidence).values[0, NAMES.index("lv_edv")])
     for high, failed in ((value * 1.001, False), (value * 0.999, True)):
-        rules = configure_rules({"lv_edv": (None, high)})
+        rules = with_limits("lv_edv", None, high)
         assert bool(assess_rules(evidence, rules).flags[0, NAMES.index("lv_edv")]) == failed
 
 
 def test_wrong_configuration_is_named():
     with pytest.raises(ConfigError, match=r"no rule ejection, roughness"):
-        configure_rules({"roughness": (None, 1.0)}, off=["ejection"])
-    with pytest.raises(ConfigError, match=r"limits of lv_ef"):
-        configure_rules({"lv_ef": (80.0, 20.0)})
+        configure_rules(off=["roughness", "ejection", "lv_ef"])
+
+
+def test_something_is_left_to_judge_by():
+    assert [rule.name for rule in configure_rules(NAMES[2:])] == NAMES[:2]
+    with pytest.raises(ConfigError, match="no rule is left"):
+        configure_rules(NAMES)
+    downstream = [name for name in NAMES if name != "confidence"]
+    assert [rule.name for rule in configure_rules(downstream)] == ["confidence"]
+    with pytest.raises(ConfigError, match="no rule is left"):
+        configure_rules(downstream, use_confidence=False)

@@ -55,6 +55,12 @@ def test_best_and_worst_by_score() -> None:
     assert [row["score"] for row in galleries.best_and_worst(rows, 3)] == ["0.9", "0.7", "0.5", "0.3", "0.1"]
 
 
+def test_best_and_worst_by_what_was_ranked_by() -> None:
+    rows = [{"score": "0.9", "selector_score": "0.1"}, {"score": "0.1", "selector_score": "0.8"},
+            {"score": "0.5", "selector_score": ""}]  # fmt: skip
+    assert [row["score"] for row in galleries.best_and_worst(rows, 2)] == ["0.1", "0.9", "0.5"]
+
+
 def test_items_show_the_predicted_end_diastole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     drawn: dict[str, Sequence[GalleryItem]] = {}
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import jax
 import numpy as np
 import pytest
 from tiny_runs import tiny_cohort
 
+from semiqc_jax.benchmarks.selecting import random_evidence
+from semiqc_jax.quality.rules import RULES
 from semiqc_jax.quality.training_set import corrupted_training_set
 from semiqc_jax.rounds import judging
 from semiqc_jax.settings import load_settings
@@ -24,6 +27,24 @@ def small(monkeypatch):
 def test_rules_write_nothing(tmp_path):
     judge = judging.judge_for(load_settings(SETTINGS), tiny_cohort(), tmp_path)
     assert (judge.name, judge.learned_from, list(tmp_path.iterdir())) == ("quality_rules", None, [])
+
+
+def test_rules_that_are_switched_off_say_nothing(tmp_path):
+    evidence = random_evidence(3)  # of hearts without area
+    everything, less = (
+        judging.judge_for(load_settings({**SETTINGS, "quality": {"rules_off": off}}), tiny_cohort(), tmp_path)
+        for off in ("", "lv_length,lv_edv")
+    )
+    names = [rule.name for rule in RULES]
+    kept = [r for r, name in enumerate(names) if name not in ("lv_length", "lv_edv")]
+    whole, part = everything.assess(evidence), less.assess(evidence)
+    np.testing.assert_array_equal(part.flags, np.asarray(whole.flags)[:, kept])
+    assert whole.flags[0, names.index("lv_edv")]
+    assert part.score[0] != whole.score[0]
+    rows = [jax.tree.map(lambda x: np.asarray(x)[0], quality) for quality in (whole, part)]
+    said = [judge.reasons(row) for judge, row in zip((everything, less), rows)]
+    assert {s for s in said[0] if not s.startswith(("LV EDV", "LV and myocardium are found"))} == set(said[1])
+    assert len(said[1]) == len(said[0]) - 2
 
 
 def test_learned_is_fitted_once_named_and_orders_broken_masks(tmp_path, small, monkeypatch):

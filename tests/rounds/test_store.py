@@ -1,7 +1,9 @@
 """The pseudo-label store: what is written is read back; what is not whole, or not of this checkpoint, is not taken."""
 
+import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -35,7 +37,6 @@ def store(tmp_path):
 
 
 def test_what_is_written_is_read_back(store):
-    assert list(store.subjects()) == ["p3", "p1", "p2"]
     for name, one in SUBJECTS.items():
         np.testing.assert_array_equal(store.label(name, SHAPE), one.label)
         np.testing.assert_array_equal(store.label_slice(name, 1, 2), one.label[1, 2])
@@ -55,8 +56,9 @@ def test_a_shard_belongs_to_its_checkpoint(store):
     store.write(0, [segmentation("p3", seed=9)], later)
     assert store.is_written(0, later)
     again = PseudoStore(store.folder)
-    assert list(again.subjects()) == ["p3", "p2"]
     np.testing.assert_array_equal(again.label("p3", SHAPE), segmentation("p3", seed=9).label)
+    with pytest.raises(DataError, match="p1"):
+        again.label("p1", SHAPE)
 
 
 @pytest.mark.parametrize("kept", [0, 3, 0.5, -1])
@@ -99,7 +101,28 @@ def test_a_temporary_file_is_no_shard(store):
     before = store.digests()
     (store.folder / ".00002.npz.k3j2").write_bytes(store.shard_path(1).read_bytes())
     assert store.digests() == before
-    assert list(PseudoStore(store.folder).subjects()) == list(SUBJECTS)
+    np.testing.assert_array_equal(PseudoStore(store.folder).label("p2", SHAPE), SUBJECTS["p2"].label)
+
+
+def test_a_store_that_was_read_reads_what_is_written_later(store):
+    np.testing.assert_array_equal(store.label("p3", SHAPE), SUBJECTS["p3"].label)
+    later = [segmentation("p3", seed=9), segmentation("p4", seed=4)]
+    store.write(0, later, PROVENANCE)
+    for one in later:
+        np.testing.assert_array_equal(store.label(one.subject_id, SHAPE), one.label)
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="lists its open files on Linux only")
+def test_a_few_shards_are_open_at_a_time(store, monkeypatch):
+    def still_open():
+        files = [os.readlink(f"/proc/self/fd/{fd}") for fd in os.listdir("/proc/self/fd") if fd.isdecimal()
+                 and os.path.exists(f"/proc/self/fd/{fd}")]  # fmt: skip
+        return sorted(Path(file).name for file in files if Path(file).parent == store.folder)
+
+    monkeypatch.setattr("semiqc_jax.rounds.store.OPEN_SHARDS", 1)
+    for name, shard in (("p3", 0), ("p2", 1), ("p1", 0), ("p3", 0)):
+        np.testing.assert_array_equal(store.label(name, SHAPE), SUBJECTS[name].label)
+        assert still_open() == [f"{shard:05d}.npz"]
 
 
 def test_the_same_content_has_the_same_bytes(store, tmp_path):

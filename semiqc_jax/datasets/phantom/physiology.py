@@ -82,11 +82,6 @@ class Physiology:
     timing: Timing
 
     @property
-    def bsa_m2(self) -> float:
-        """Body surface area (Mosteller)."""
-        return float(np.sqrt(self.height_cm * self.weight_kg / 3600.0))
-
-    @property
     def lvef_pct(self) -> float:
         """Left ventricular ejection fraction of the continuous curve."""
         return 100.0 * (1.0 - self.lvesv_ml / self.lvedv_ml)
@@ -108,7 +103,7 @@ def sample_physiology(rng: np.random.Generator, group: str) -> Physiology:
     height = rng.normal(175.0, 7.0) if sex == "M" else rng.normal(162.0, 6.5)
     index = np.clip(rng.normal(26.5, 3.5), 18.5, 40.0)
     weight = index * (height / 100.0) ** 2
-    bsa = float(np.sqrt(height * weight / 3600.0))
+    bsa = float(np.sqrt(height * weight / 3600.0))  # body surface area in m2 (Mosteller)
     size = (bsa - (2.0 if sex == "M" else 1.75)) / 0.17
     lvedv, lvef, lvm, rvedv, rvef = _healthy_volumes(rng, sex, size)
     if group == "DCM":

@@ -1,0 +1,74 @@
+"""Arms of a comparison: what they are called, and which run is the baseline of which."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from semiqc_jax.evaluation.runs import Run
+
+BASELINE = "supervised"
+SPOKEN = {"True": "on", "False": "off", "": "none"}
+SELECTION = ("policy", "fraction", "threshold", "budget", "pseudo_fraction", "quality.")
+
+
+def label_arms(runs: Sequence[Run]) -> list[Run]:
+    """Name each run's arm, so that runs of different recipes never share a name at one label budget.
+
+    A name is the method; network and preset where any runs differ in them; augmentation where runs of that
+    name differ in it; then, in brackets, every other setting in which runs of that name and of one label
+    budget differ. Where two runs would still be the same (arm, labels, draw, seed), the names of their
+    folders tell them apart.
+    """
+    said = [key for key in ("model", "preset") if len({getattr(run, key) for run in runs}) > 1]
+    named = [
+        replace(run, arm=", ".join([run.method, *(getattr(run, key) or "default" for key in said)]))
+        for run in runs
+    ]
+    named = [_with_augmentation(run, [other for other in named if other.arm == run.arm]) for run in named]
+    named = [_with_recipe(run, [other for other in named if other.arm == run.arm]) for run in named]
+    keys = [(run.arm, run.labelled, run.draw, run.seed) for run in named]
+    return [
+        replace(run, arm=f"{run.arm} [{run.path}]") if keys.count(key) > 1 else run
+        for run, key in zip(named, keys)
+    ]
+
+
+def is_baseline(base: Run, run: Run) -> bool:
+    """Whether `base` is the supervised run that differs from `run` in nothing but what was selected."""
+    supervised = (BASELINE, f"{BASELINE}+none")
+    same = ("labelled", "draw", "seed", "augmentation", "model")
+    return (
+        base.method in supervised
+        and run.method not in supervised
+        and all(getattr(base, key) == getattr(run, key) for key in same)
+        and all(key.startswith(SELECTION) for key in differing([base, run]))
+    )
+
+
+def differing(runs: Sequence[Run]) -> list[str]:
+    """Settings of the recipe in which runs differ; one that a run's file does not know says nothing."""
+    keys = dict.fromkeys(key for run in runs for key in run.recipe)
+    return [key for key in keys if len({run.recipe[key] for run in runs if key in run.recipe}) > 1]
+
+
+def _with_augmentation(run: Run, namesakes: Sequence[Run]) -> Run:
+    if len({other.augmentation for other in namesakes}) == 1:
+        return run
+    kind = "no" if run.augmentation == "none" else run.augmentation
+    return replace(run, arm=f"{run.arm}, {kind} augmentation")
+
+
+def _with_recipe(run: Run, namesakes: Sequence[Run]) -> Run:
+    budgets = {other.labelled for other in namesakes}
+    apart = {key for b in budgets for key in differing([r for r in namesakes if r.labelled == b])}
+    words = [_words(key, value) for key, value in run.recipe.items() if key in apart]
+    return replace(run, arm=f"{run.arm} ({', '.join(words)})") if words else run
+
+
+def _words(key: str, value: str) -> str:
+    """A setting for a label: `learned`, `use confidence off`, `grid size 96`."""
+    if key in ("quality.name", "policy"):
+        return value
+    words = key.removeprefix("quality.").replace(".", " ").replace("_", " ")
+    return f"{words} {SPOKEN.get(value, value)}"
