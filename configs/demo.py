@@ -22,8 +22,8 @@ def get_config(argument: str = "semiqcseg") -> ConfigDict:
     config.dataset = "phantom"
     config.model.base, config.model.depth, config.model.dropout = 8, 4, 0.0
     config.grid.size, config.grid.pixel_mm = 64, 2.8
-    config.batch_size, config.updates = 12, 900
-    config.rounds, config.round_updates = 2, 230
+    config.batch_size, config.updates = 12, 700
+    config.rounds, config.round_updates = 2, 200
     config.labelled = 4
     config.flip_average = False
     if config.preset == "quick":
