@@ -23,8 +23,9 @@ def get_config(argument: str = "semiqcseg") -> ConfigDict:
     config.model.base, config.model.depth, config.model.dropout = 8, 4, 0.0
     config.grid.size, config.grid.pixel_mm = 64, 2.8
     config.batch_size, config.updates = 12, 700
-    config.rounds, config.round_updates = 2, 200
-    config.labelled = 4
+    config.rounds, config.round_updates = 3, 150
+    config.labelled = 3
+    config.quality.target_dice = 0.8
     config.flip_average = False
     if config.preset == "quick":
         config.updates, config.rounds, config.round_updates = 60, 1, 30
