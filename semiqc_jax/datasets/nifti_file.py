@@ -89,15 +89,20 @@ def grid_difference(one: Volume, other: Volume) -> str | None:
 
 
 def write_label(
-    path: Path, label: NDArray[np.uint8], affine: NDArray[np.float64], step_s: float | None = None
+    path: Path,
+    label: NDArray[np.uint8],
+    affine: NDArray[np.float64],
+    spacing_mm: tuple[float, float, float],
+    step_s: float | None = None,
 ) -> None:
     """Write a label volume [T, Z, Y, X] as NIfTI (x, y, z[, t]) on the grid of `affine`; T = 1 makes it 3-D.
 
-    It is written under another name first, so that a file of that name is whole.
+    `spacing_mm` is (dz, dy, dx), stated beside the affine since some sources' affines have unit scale. It is written under another name first, so that a file of that name is whole.
     """
     xyzt = np.ascontiguousarray(label.T)
     image = nib.Nifti1Image(xyzt[..., 0] if len(label) == 1 else xyzt, np.asarray(affine, np.float64))
     image.header.set_xyzt_units("mm", "sec")
+    image.header["pixdim"][1:4] = spacing_mm[::-1]
     if len(label) > 1 and step_s is not None:
         image.header["pixdim"][4] = step_s
     partial = path.with_name(f".partial_{path.name}")

@@ -69,7 +69,8 @@ class Output:
         """Write the label on the input's grid, then the evidence."""
         time = None if subject.frame_time_s is None else np.asarray(subject.frame_time_s)
         step = None if time is None else float(time[1] - time[0])
-        write_label(self.label_path(found.subject_id), segmented.label, np.asarray(subject.affine), step)
+        path, affine = self.label_path(found.subject_id), np.asarray(subject.affine)
+        write_label(path, segmented.label, affine, subject.spacing_mm, step)
         extent = slice_extent_mm(np.asarray(subject.slice_position_mm), subject.spacing_mm[0])
         curves = curves_from_labels(segmented.label, subject.spacing_mm, extent, task.n_classes)
         arrays: dict[str, Any] = {"extent_mm": np.asarray(extent, np.float32), "curves": curves}

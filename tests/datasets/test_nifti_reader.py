@@ -178,13 +178,18 @@ def test_written_label_lies_on_the_grid_of_its_image(tmp_path, n_frames, ndim):
     label, affine = heart(n_frames).T, np.diag([-1.5, 1.25, 8.0, 1.0])
     affine[0, 1] = 0.1
     path = tmp_path / "a_seg.nii.gz"
-    write_label(path, label, affine, 0.04)
+    write_label(path, label, affine, (8.0, 1.25, 1.5), 0.04)
     volume = read_image(path)
     np.testing.assert_array_equal(volume.data, label)
     np.testing.assert_allclose(volume.affine, affine, atol=1e-6)
     assert nib.load(path).ndim == ndim
     assert volume.frame_step_s == (None if n_frames == 1 else pytest.approx(0.04))
     assert [p.name for p in tmp_path.iterdir()] == ["a_seg.nii.gz"]
+
+
+def test_written_label_keeps_the_spacing_of_a_source_whose_affine_has_unit_scale(tmp_path):
+    write_label(tmp_path / "a_seg.nii.gz", heart(1).T, np.eye(4), (8.0, 1.25, 1.5))
+    assert read_image(tmp_path / "a_seg.nii.gz").spacing_mm == pytest.approx((8.0, 1.25, 1.5))
 
 
 def test_truncated_gzip(tmp_path):
