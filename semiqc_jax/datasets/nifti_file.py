@@ -97,7 +97,8 @@ def write_label(
 ) -> None:
     """Write a label volume [T, Z, Y, X] as NIfTI (x, y, z[, t]) on the grid of `affine`; T = 1 makes it 3-D.
 
-    `spacing_mm` is (dz, dy, dx), stated beside the affine since some sources' affines have unit scale. It is written under another name first, so that a file of that name is whole.
+    `spacing_mm` is (dz, dy, dx), stated beside the affine since some sources' affines have unit scale. The file is
+    written under another name first, so that a file of that name is whole.
     """
     xyzt = np.ascontiguousarray(label.T)
     image = nib.Nifti1Image(xyzt[..., 0] if len(label) == 1 else xyzt, np.asarray(affine, np.float64))
