@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The ACDC comparison of docs/results/acdc.md: ten arms, one label draw and one seed, the `cpu` preset.
 #
-#   bash docs/results/acdc.sh DATA RUNS        DATA from launch/build_data.py --dataset=acdc; an hour on two cores
+#   bash docs/results/acdc.sh DATA RUNS        DATA from launch/build_data.py --dataset=acdc
 #
 # LABELLED, DRAW and SEED choose another setting, JOBS how many arms run at a time. Run again after a stop, it goes on.
 set -euo pipefail
