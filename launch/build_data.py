@@ -9,7 +9,7 @@ from absl import flags
 from common import run_main
 from rich.console import Console
 
-from semiqc_jax.anatomy import LABEL_CODES
+from semiqc_jax.anatomy import LABEL_CODES, SHORT_AXIS, TASKS
 from semiqc_jax.datasets.build import (
     FORMATS,
     Outcome,
@@ -19,7 +19,8 @@ from semiqc_jax.datasets.build import (
     stored_outcomes,
 )
 from semiqc_jax.datasets.listing import found_table
-from semiqc_jax.datasets.readers import READERS, split_rule
+from semiqc_jax.datasets.readers import READERS, find_subjects, split_rule
+from semiqc_jax.datasets.readers.found import ReaderOptions
 from semiqc_jax.errors import EXIT_NOTHING_USABLE, EXIT_OK
 from semiqc_jax.progress import console, progress
 
@@ -30,6 +31,7 @@ FORMAT = flags.DEFINE_enum("format", "records", FORMATS, "tfds records, or one p
 CHECK = flags.DEFINE_bool("check", False, "Read everything, print what was found, write nothing.")
 STRICT = flags.DEFINE_bool("strict", False, "Stop at the first bad subject instead of leaving it out.")
 SPLITS = flags.DEFINE_string("splits", None, "JSON of train, val and test; else published or seeded.")
+TASK = flags.DEFINE_enum("task", SHORT_AXIS.name, list(TASKS), "Which structures the labels hold.")
 CODES = flags.DEFINE_enum("label_codes", "canonical", list(LABEL_CODES), "Label codes of NIfTI labels.")
 flags.register_multi_flags_validator(
     ["out", "check"], lambda v: v["out"] or v["check"], "give --out, or --check to write nothing"
@@ -38,9 +40,10 @@ flags.register_multi_flags_validator(
 
 def main() -> int:
     """Find, read, check, write; a bad subject is left out and listed in `quarantine.csv`."""
+    options = ReaderOptions(TASKS[TASK.value], CODES.value)
     splits_file = Path(SPLITS.value) if SPLITS.value else None
     rule = split_rule(DATASET.value, SOURCE.value, splits_file)
-    found = READERS[DATASET.value](SOURCE.value, CODES.value)
+    found = find_subjects(DATASET.value, SOURCE.value, options)
     with progress(DATASET.value, len(found), "subjects") as tick:
 
         def advance(outcome: Outcome) -> None:
@@ -52,7 +55,7 @@ def main() -> int:
             table, usable = found_table(stored_outcomes(found, STRICT.value, advance))
         else:
             settings = {"source": SOURCE.value, "label_codes": CODES.value}
-            request = Request(DATASET.value, FORMAT.value, settings, splits_file=splits_file)
+            request = Request(DATASET.value, FORMAT.value, settings, options.task, splits_file)
             before = finished_summary(Path(OUT.value))
             summary = build_cohort(found, Path(OUT.value), request, rule, STRICT.value, advance)
     if CHECK.value:

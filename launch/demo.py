@@ -13,7 +13,7 @@ from common import run_main
 from semiqc_jax.compilation import use_compilation_cache
 from semiqc_jax.datasets.build import Request, build_cohort
 from semiqc_jax.datasets.opening import open_cohort
-from semiqc_jax.datasets.readers import READERS, split_rule
+from semiqc_jax.datasets.readers import find_subjects, split_rule
 from semiqc_jax.evaluation.compare import compare_runs
 from semiqc_jax.evaluation.summary_table import print_summary
 from semiqc_jax.progress import console, progress
@@ -47,7 +47,7 @@ def main() -> None:
     use_compilation_cache()
     began, out = time.monotonic(), Path(OUT.value) / ("quick" if QUICK.value else "full")
     source, data = f"{SMALL if QUICK.value else FULL},size=72,labelled=ed_es,seed=1", out / "data"
-    found = READERS["phantom"](source, "canonical")
+    found = find_subjects("phantom", source)
     with progress("synthetic cohort", len(found), "subjects") as advance:
         request = Request("phantom", "pack", {"source": source})
         build_cohort(found, data, request, split_rule("phantom", source, None), False, lambda _: advance())

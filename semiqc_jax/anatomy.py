@@ -21,6 +21,7 @@ class Task:
     titles: tuple[str, ...]  # names for people
     colours: tuple[str, ...]  # one hex colour a class, the same in every plot and overlay
     curve: str  # what a class yields over the cardiac cycle: "ml" (volume) or "mm2" (area)
+    indices: tuple[str, ...]  # clinical indices, the columns of `indices.csv`
 
     @property
     def n_classes(self) -> int:
@@ -39,8 +40,24 @@ SHORT_AXIS = Task(
     titles=("LV cavity", "LV myocardium", "RV cavity"),
     colours=("#d62728", "#2ca02c", "#1f77b4"),
     curve="ml",
+    indices=(
+        *("lvedv_ml", "lvesv_ml", "lvsv_ml", "lvef_pct", "lvm_g"),
+        *("rvedv_ml", "rvesv_ml", "rvsv_ml", "rvef_pct"),
+    ),
 )
-TASKS: Mapping[str, Task] = MappingProxyType({SHORT_AXIS.name: SHORT_AXIS})
+AORTA = Task(
+    name="aorta",
+    classes=("aao", "dao"),
+    titles=("Ascending aorta", "Descending aorta"),
+    colours=("#d62728", "#1f77b4"),
+    curve="mm2",
+    indices=tuple(
+        f"{vessel}_{index}"
+        for vessel in ("aao", "dao")
+        for index in ("max_mm2", "min_mm2", "strain_pct", "distensibility_1e3_per_mmhg")
+    ),
+)
+TASKS: Mapping[str, Task] = MappingProxyType({task.name: task for task in (SHORT_AXIS, AORTA)})
 
 # What each data set stores -> canonical code. Only readers use this; nothing after them knows.
 LABEL_CODES: Mapping[str, Mapping[int, int]] = MappingProxyType(

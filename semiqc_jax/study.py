@@ -71,6 +71,8 @@ def check_study(study: Study, where: object | None = None) -> Study:
     image = study.image
     if image.ndim != 4 or 0 in image.shape:
         fail(f"image has shape {image.shape}", "a cine is [frames, slices, rows, columns], none of them 0")
+    if study.task.curve == "mm2" and image.shape[1] != 1:
+        fail(f"{image.shape[1]} slices", f"a study of the task '{study.task.name}' is one plane: give each its own id")
     if min(image.shape[2:]) < 8:
         fail(f"slices of {image.shape[2]} x {image.shape[3]} pixels", "check the order of the axes")
     if not np.isfinite(image).all():

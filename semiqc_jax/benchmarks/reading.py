@@ -12,8 +12,8 @@ from scipy import ndimage
 
 from semiqc_jax.benchmarks.contest import Contest
 from semiqc_jax.datasets.build import FORMATS, Request, build_cohort
-from semiqc_jax.datasets.found import Found
 from semiqc_jax.datasets.opening import open_cohort
+from semiqc_jax.datasets.readers.found import Found
 from semiqc_jax.study import Study, uniform_positions
 
 SHAPE = (4, 8, 96, 96)  # frames, slices, rows, columns

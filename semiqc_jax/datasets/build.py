@@ -13,8 +13,8 @@ from typing import Any, Protocol
 
 from semiqc_jax.anatomy import SHORT_AXIS, Task
 from semiqc_jax.datasets.cohort import Subject
-from semiqc_jax.datasets.found import Found, files_digest
 from semiqc_jax.datasets.pack import PackWriter
+from semiqc_jax.datasets.readers.found import Found, files_digest
 from semiqc_jax.datasets.splits import SplitRule, checked_splits, present
 from semiqc_jax.datasets.stored import Stored, store, subject_to_json
 from semiqc_jax.errors import ConfigError, DataError, NothingUsableError

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from semiqc_jax.anatomy import Task
 from semiqc_jax.datasets.cohort import Subject
-from semiqc_jax.datasets.found import Found
-from semiqc_jax.datasets.nifti_file import write_label
+from semiqc_jax.datasets.readers.found import Found
+from semiqc_jax.datasets.readers.nifti_file import write_label
 from semiqc_jax.downstream.curves import curves_from_labels, slice_extent_mm
 from semiqc_jax.files import write_bytes
 from semiqc_jax.pipeline import Segmentation

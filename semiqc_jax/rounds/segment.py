@@ -12,11 +12,11 @@ from typing import Any, NoReturn
 import jax
 import numpy as np
 
-from semiqc_jax.datasets import nifti
 from semiqc_jax.datasets.build import QUARANTINE_COLUMNS, Outcome, stored_outcomes
 from semiqc_jax.datasets.cohort import Subject
-from semiqc_jax.datasets.found import Found
-from semiqc_jax.datasets.nifti_file import read_image
+from semiqc_jax.datasets.readers import nifti
+from semiqc_jax.datasets.readers.found import Found, ReaderOptions
+from semiqc_jax.datasets.readers.nifti_file import read_image
 from semiqc_jax.downstream.indices import SHORT_AXIS_INDICES, short_axis_indices
 from semiqc_jax.downstream.phases import phases
 from semiqc_jax.errors import DataError, NothingUsableError
@@ -52,7 +52,7 @@ def segment_scans(source: Path, folder: Path, run: Path) -> dict[str, int]:
         NothingUsableError: there is no usable image.
         UserError: the run has no checkpoint, or another process works in `folder`.
     """
-    found = list(_each_id_once(nifti.find(source, label_codes=None)))
+    found = list(_each_id_once(nifti.find(source, ReaderOptions(label_codes=None))))
     model, checkpoint = open_model(run)
     output = Output(folder, checkpoint["sha256"])
     with locked(folder):

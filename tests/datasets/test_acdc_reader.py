@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from nifti_files import AFFINE, pixels, save_nifti
 
-from semiqc_jax.datasets import acdc
+from semiqc_jax.datasets.readers import acdc
 from semiqc_jax.errors import DataError, NothingUsableError
 from semiqc_jax.study import check_study
 

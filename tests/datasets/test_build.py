@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 
 from semiqc_jax.datasets.build import Request, build_cohort, stored_outcomes
-from semiqc_jax.datasets.found import Found
 from semiqc_jax.datasets.opening import open_cohort
 from semiqc_jax.datasets.phantom import parse_spec, phantom_splits
-from semiqc_jax.datasets.readers import READERS, split_rule
+from semiqc_jax.datasets.readers import find_subjects, split_rule
+from semiqc_jax.datasets.readers.found import Found, ReaderOptions
 from semiqc_jax.datasets.splits import seeded_splits
 from semiqc_jax.errors import ConfigError, DataError, NothingUsableError
 
@@ -116,11 +116,11 @@ def test_changed_source_files_are_not_taken_for_the_built_ones(make_study, tmp_p
 
 
 def test_readers_name_the_files_that_a_subject_is_read_from(acdc_source, tmp_path):
-    found = READERS["acdc"](str(acdc_source), "canonical")
+    found = find_subjects("acdc", str(acdc_source))
     names = ("Info.cfg", "frame01.nii.gz", "frame01_gt.nii.gz", "frame02.nii.gz", "frame02_gt.nii.gz")
     assert [path.name.removeprefix("patient001_") for path in found[0].files] == list(names)
     folder = acdc_source / "training" / "patient001"
-    found = READERS["nifti"](str(folder), "acdc")
+    found = find_subjects("nifti", str(folder), ReaderOptions(label_codes="acdc"))
     assert [len(one.files) for one in found] == [2, 2]
     assert found[0].files[1] == folder / "patient001_frame01_gt.nii.gz"
 
@@ -128,7 +128,7 @@ def test_readers_name_the_files_that_a_subject_is_read_from(acdc_source, tmp_pat
 def test_phantom_of_one_specification_is_built_once(tmp_path):
     """As the demo does, run after run."""
     source = "subjects=4,size=32,frames=2,slices=4,seed=1"
-    found, rule = READERS["phantom"](source, "canonical"), split_rule("phantom", source, None)
+    found, rule = find_subjects("phantom", source), split_rule("phantom", source, None)
     first = build_cohort(found, tmp_path / "d", Request("phantom", "pack", {"source": source}), rule)
     unread = [Found(one.subject_id, source, broken) for one in found]
     assert build_cohort(unread, tmp_path / "d", Request("phantom", "pack", {"source": source}), rule) == first
@@ -186,7 +186,7 @@ def test_acdc_splits_are_published_or_seeded():
 
 def test_phantom_is_a_reader_with_its_own_splits():
     source = "subjects=12,size=32,frames=2"
-    ids = [one.subject_id for one in READERS["phantom"](source, "canonical")]
+    ids = [one.subject_id for one in find_subjects("phantom", source)]
     splits = split_rule("phantom", source, None)(ids, [None] * 12)
     assert sorted(chain(*splits.values())) == sorted(ids)
     assert splits == phantom_splits(parse_spec(source))

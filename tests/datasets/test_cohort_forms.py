@@ -11,10 +11,10 @@ import tensorflow_datasets as tfds
 from semiqc_jax.anatomy import SHORT_AXIS
 from semiqc_jax.datasets.build import Request, build_cohort
 from semiqc_jax.datasets.cohort import Cohort, read_truth
-from semiqc_jax.datasets.found import Found
 from semiqc_jax.datasets.intensity import intensity_window, to_uint8
 from semiqc_jax.datasets.memory import MemoryCohort
 from semiqc_jax.datasets.opening import open_cohort
+from semiqc_jax.datasets.readers.found import Found
 from semiqc_jax.datasets.records import SPLIT
 from semiqc_jax.datasets.stored import subject_from_json, subject_to_json
 from semiqc_jax.errors import DataError

@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 from nifti_files import AFFINE, heart, pixels, save_nifti
 
-from semiqc_jax.datasets import nifti
-from semiqc_jax.datasets.nifti_file import frame_step_s, read_image, write_label
+from semiqc_jax.datasets.readers import nifti
+from semiqc_jax.datasets.readers.found import ReaderOptions
+from semiqc_jax.datasets.readers.nifti_file import frame_step_s, read_image, write_label
 from semiqc_jax.errors import DataError, NothingUsableError
 from semiqc_jax.study import check_study
 
@@ -14,7 +15,7 @@ SHAPE = (20, 24, 5, 4)
 
 
 def read(path, codes="canonical"):
-    return check_study(nifti.find(path, codes)[0].read(), path)
+    return check_study(nifti.find(path, ReaderOptions(label_codes=codes))[0].read(), path)
 
 
 def test_cine_geometry_and_time(tmp_path):

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from semiqc_jax.anatomy import SHORT_AXIS, to_canonical
-from semiqc_jax.datasets.found import Found
-from semiqc_jax.datasets.nifti_file import (
+from semiqc_jax.datasets.readers.found import DEFAULT, Found, ReaderOptions
+from semiqc_jax.datasets.readers.nifti_file import (
     Volume,
     frame_times_s,
     grid_difference,
@@ -26,12 +26,13 @@ PATIENT = re.compile(r"patient\d+")
 INFO = "Info.cfg"
 
 
-def find(source: Path) -> list[Found]:
+def find(source: str | Path, options: ReaderOptions = DEFAULT) -> list[Found]:
     """Patients below `source`: `training/` and `testing/` of `patientXXX/`, or a flat folder of those.
 
     Raises:
         NothingUsableError: there is none.
     """
+    source = Path(source)
     folders = [
         folder
         for parent in (source, source / "training", source / "testing")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from importlib import import_module
 from pathlib import Path
+from types import MappingProxyType
 
-from semiqc_jax.datasets.found import Found
+from semiqc_jax.datasets.readers.found import DEFAULT, Found, ReaderOptions
 from semiqc_jax.datasets.splits import (
     SplitRule,
     Splits,
@@ -15,35 +17,25 @@ from semiqc_jax.datasets.splits import (
     read_splits,
     seeded_splits,
 )
-from semiqc_jax.study import Study
+
+# Data set -> the module of this folder that reads it; its `find(source, options)` gives the subjects in the order
+# of a cohort. A module is imported when it is used.
+READERS: Mapping[str, str] = MappingProxyType({"acdc": "acdc", "nifti": "nifti", "phantom": "phantom"})
 
 
-def _acdc(source: str, label_codes: str) -> list[Found]:
-    from semiqc_jax.datasets import acdc
+def find_subjects(dataset: str, source: str, options: ReaderOptions = DEFAULT) -> list[Found]:
+    """The subjects of a source, not read yet.
 
-    return acdc.find(Path(source))
+    Args:
+        dataset: a key of `READERS`.
+        source: a file or folder; for `phantom` its specification.
 
-
-def _nifti(source: str, label_codes: str) -> list[Found]:
-    from semiqc_jax.datasets import nifti
-
-    return nifti.find(Path(source), label_codes)
-
-
-def _phantom(source: str, label_codes: str) -> list[Found]:
-    from semiqc_jax.datasets import phantom
-
-    spec = phantom.parse_spec(source)
-
-    def read(index: int) -> Study:
-        return phantom.phantom_subject(spec, index)[0]
-
-    return [Found(f"phantom{i:04d}", source, partial(read, i)) for i in range(spec.n_subjects)]
-
-
-# name -> find(source, label_codes): subjects in the order of a cohort. `label_codes` names the mapping of
-# `anatomy.LABEL_CODES` for readers that cannot know it. Imports wait until a reader is used.
-READERS: dict[str, Callable[[str, str], list[Found]]] = {"acdc": _acdc, "nifti": _nifti, "phantom": _phantom}
+    Raises:
+        NothingUsableError: there is none.
+        ConfigError: an option that this reader cannot meet.
+    """
+    find: Callable[[str, ReaderOptions], list[Found]] = import_module(f"{__name__}.{READERS[dataset]}").find
+    return find(source, options)
 
 
 def split_rule(dataset: str, source: str, path: Path | None) -> SplitRule:

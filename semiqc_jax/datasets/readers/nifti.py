@@ -11,31 +11,31 @@ import numpy as np
 from jaxtyping import Bool, UInt8
 from numpy import ndarray
 
-from semiqc_jax.anatomy import SHORT_AXIS, to_canonical
-from semiqc_jax.datasets.found import Found
-from semiqc_jax.datasets.nifti_file import frame_times_s, is_nifti, read_image, read_label, stem
+from semiqc_jax.anatomy import to_canonical
+from semiqc_jax.datasets.readers.found import DEFAULT, Found, ReaderOptions
+from semiqc_jax.datasets.readers.nifti_file import frame_times_s, is_nifti, read_image, read_label, stem
 from semiqc_jax.errors import NothingUsableError
 from semiqc_jax.study import Study, uniform_positions
 
-LABEL_SUFFIXES = ("_gt", "_label")
 OUTPUT_SUFFIX = "_seg"  # what launch/segment.py writes: neither an image nor a reference
 
 
-def find(source: Path, label_codes: str | None = "canonical") -> list[Found]:
-    """Images at or below `source` (a file or a folder), each with its `NAME_gt` or `NAME_label` if any.
+def find(source: str | Path, options: ReaderOptions = DEFAULT) -> list[Found]:
+    """Images at or below `source` (a file or a folder), each with its label `NAME_gt` or `NAME_label` if any.
 
     A subject's id is its file's name, or its path below `source` where that name is not unique.
 
     Args:
         source: a NIfTI file or a folder.
-        label_codes: which codes the labels hold, a key of `anatomy.LABEL_CODES`; None leaves labels unread.
+        options: task, codes and suffixes of the labels.
 
     Raises:
         NothingUsableError: there is no image.
     """
+    source = Path(source)
     root = source.parent if source.is_file() else source
     files = [source] if source.is_file() else sorted(p for p in source.rglob("*.nii*") if p.is_file())
-    other = (*LABEL_SUFFIXES, OUTPUT_SUFFIX)
+    other = (*options.label_suffixes, OUTPUT_SUFFIX)
     images = [p for p in files if is_nifti(p) and not stem(p).endswith(other)]
     if not images:
         raise NothingUsableError("no NIfTI image", source, "give a .nii or .nii.gz file or a folder of those")
@@ -44,13 +44,13 @@ def find(source: Path, label_codes: str | None = "canonical") -> list[Found]:
     for path in images:
         name = stem(path) if count[stem(path)] == 1 else stem(Path("_".join(path.relative_to(root).parts)))
         subject_id = re.sub(r"[^A-Za-z0-9._-]+", "_", name)
-        label_path = _label_of(path) if label_codes is not None else None
+        label_path = _label_of(path, options)
         read_files = (path,) if label_path is None else (path, label_path)
-        found.append(Found(subject_id, path, partial(read, path, subject_id, label_codes), read_files))
+        found.append(Found(subject_id, path, partial(read, path, subject_id, options), read_files))
     return found
 
 
-def read(path: Path, subject_id: str, label_codes: str | None = "canonical") -> Study:
+def read(path: Path, subject_id: str, options: ReaderOptions = DEFAULT) -> Study:
     """Read one image and the label beside it.
 
     ED and ES are the drawn frames with the largest and the smallest LV, where the LV is drawn on two or more.
@@ -60,11 +60,11 @@ def read(path: Path, subject_id: str, label_codes: str | None = "canonical") -> 
     """
     image = read_image(path)
     n_slices = image.data.shape[1]
-    label_path = _label_of(path)
+    label_path = _label_of(path, options)
     label, labelled = None, None
-    if label_path is not None and label_codes is not None:
-        label = to_canonical(read_label(label_path, image, path), label_codes, label_path)
-        labelled = drawn(label, SHORT_AXIS.n_classes)
+    if label_path is not None and options.label_codes is not None:
+        label = to_canonical(read_label(label_path, image, path), options.label_codes, label_path)
+        labelled = drawn(label, options.task.n_classes)
     ed_frame, es_frame = (None, None) if label is None else _phases(label)
     return Study(
         subject_id=subject_id,
@@ -72,6 +72,7 @@ def read(path: Path, subject_id: str, label_codes: str | None = "canonical") -> 
         spacing_mm=image.spacing_mm,
         slice_position_mm=uniform_positions(n_slices, image.spacing_mm[0]),
         affine=image.affine,
+        task=options.task,
         frame_time_s=frame_times_s(image),
         label=label,
         labelled=labelled,
@@ -104,8 +105,10 @@ def _phases(label: UInt8[ndarray, "T Z Y X"]) -> tuple[int | None, int | None]:
     return int(frames[volume[frames].argmax()]), int(frames[volume[frames].argmin()])
 
 
-def _label_of(path: Path) -> Path | None:
-    names = (f"{stem(path)}{suffix}{end}" for suffix in LABEL_SUFFIXES for end in (".nii.gz", ".nii"))
+def _label_of(path: Path, options: ReaderOptions) -> Path | None:
+    if options.label_codes is None:
+        return None
+    names = (f"{stem(path)}{suffix}{end}" for suffix in options.label_suffixes for end in (".nii.gz", ".nii"))
     return next((path.with_name(name) for name in names if path.with_name(name).is_file()), None)
 
 
