@@ -22,6 +22,9 @@ class Task:
     colours: tuple[str, ...]  # one hex colour a class, the same in every plot and overlay
     curve: str  # what a class yields over the cardiac cycle: "ml" (volume) or "mm2" (area)
     indices: tuple[str, ...]  # clinical indices, the columns of `indices.csv`
+    end_diastole: str  # "largest" or "smallest": the frame of the first class that is ED; ES is the other one
+    phase_titles: tuple[str, str]  # what ED and ES are called for people
+    read_at: str  # indices are read at "phases" (ED and ES, the same for all classes) or each class's "extremes"
 
     @property
     def n_classes(self) -> int:
@@ -44,6 +47,9 @@ SHORT_AXIS = Task(
         *("lvedv_ml", "lvesv_ml", "lvsv_ml", "lvef_pct", "lvm_g"),
         *("rvedv_ml", "rvesv_ml", "rvsv_ml", "rvef_pct"),
     ),
+    end_diastole="largest",
+    phase_titles=("end-diastole", "end-systole"),
+    read_at="phases",
 )
 AORTA = Task(
     name="aorta",
@@ -56,6 +62,9 @@ AORTA = Task(
         for vessel in ("aao", "dao")
         for index in ("max_mm2", "min_mm2", "strain_pct", "distensibility_1e3_per_mmhg")
     ),
+    end_diastole="smallest",  # the ascending aorta is narrowest before ejection, widest at the end of it
+    phase_titles=("smallest area", "largest area"),
+    read_at="extremes",
 )
 TASKS: Mapping[str, Task] = MappingProxyType({task.name: task for task in (SHORT_AXIS, AORTA)})
 

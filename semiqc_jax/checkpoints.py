@@ -149,9 +149,6 @@ def load_model(folder: Path, step: int | None = None) -> ModelRecord:
         info = checkpoints.info(step)
         network = NetworkSpec(**info["network"])
         size = 2 ** (network.depth - 1)
-        shapes = jax.eval_shape(
-            lambda: build_network(network).init(
-                {"params": jax.random.key(0), "dropout": jax.random.key(0)}, np.zeros((1, size, size, 1), np.float32)
-            )
-        )
+        example = jax.ShapeDtypeStruct((1, size, size, network.window), np.float32)
+        shapes = jax.eval_shape(build_network(network).init, jax.random.key(0), example)
         return ModelRecord(network, checkpoints.restore_model(step, shapes), info)

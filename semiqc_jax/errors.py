@@ -5,6 +5,11 @@ from __future__ import annotations
 EXIT_OK, EXIT_ERROR, EXIT_USAGE, EXIT_NOTHING_USABLE, EXIT_PREEMPTED = 0, 1, 2, 3, 75
 
 
+def printable(text: str) -> str:
+    """The text on one line that any terminal and any file takes: what cannot be shown becomes an escape (`\\n`)."""
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+
+
 class UserError(Exception):
     """Something outside the program is wrong: a file, a subject, a setting.
 
@@ -14,7 +19,8 @@ class UserError(Exception):
     exit_code = EXIT_ERROR
 
     def __init__(self, what: str, where: object, mend: str):
-        self.what, self.where, self.mend = " ".join(what.split()), str(where), " ".join(mend.split())
+        self.what, self.mend = (printable(" ".join(text.split())) for text in (what, mend))
+        self.where = printable(str(where))
         super().__init__(f"{self.what} ({self.where}): {self.mend}")
 
 

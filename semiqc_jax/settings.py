@@ -14,7 +14,7 @@ from semiqc_jax.errors import ConfigError
 from semiqc_jax.inputs.augment import AUGMENTATIONS
 from semiqc_jax.models.build import DTYPES, NETWORKS, NORMS
 from semiqc_jax.parallel import MAPPINGS
-from semiqc_jax.quality.rules import configure_rules
+from semiqc_jax.quality.tasks import check_rules_off
 from semiqc_jax.selection import POLICIES, SELECTORS, Policy
 
 STEPS = ("supervised",)
@@ -48,6 +48,7 @@ class ModelSettings:
     norm: str = _one_of("batch", NORMS)
     dropout: float = _within(1.0, 0, 1.9)  # U-Net: scale of the published rates
     dtype: str = _one_of("float32", DTYPES)
+    window: int = _within(1, 1, 99)  # frames that it sees: the one it segments and its neighbours in the cycle
 
 
 @dataclass(frozen=True)
@@ -200,6 +201,10 @@ def _joint_problems(s: Settings) -> list[str]:
     problems = []
     if s.grid.size % divisor:
         problems.append(f"grid.size = {s.grid.size} is no multiple of {divisor} (model.depth = {s.model.depth})")
+    if not s.model.window % 2:
+        problems.append(f"model.window = {s.model.window} has no frame in the middle: give an odd number")
+    if s.model.name == "unet_lstm" and s.model.window == 1:
+        problems.append("model.name = unet_lstm sees a window of frames: give model.window, 9 as published")
     if s.labelled_draw != "published" and not s.labelled_draw.isdecimal():
         problems.append(f"labelled_draw = {s.labelled_draw!r} is neither 'published' nor an integer")
     if s.policy == "budget" and s.budget < 1:
@@ -210,7 +215,7 @@ def _joint_problems(s: Settings) -> list[str]:
     if s.quality.off and s.quality.name != "rules":
         problems.append(f"quality.rules_off says nothing to quality.name = {s.quality.name}")
     try:
-        configure_rules(s.quality.off, s.quality.use_confidence)
+        check_rules_off(s.quality.off, s.quality.use_confidence)
     except ConfigError as error:
         problems.append(f"quality.rules_off = {s.quality.rules_off!r}: {error.what} ({error.mend})")
     return problems

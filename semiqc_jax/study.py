@@ -52,7 +52,8 @@ class Study:
 
 def uniform_positions(n_slices: int, dz_mm: float) -> NDArray[np.float64]:
     """Slice positions [Z] in mm of `n_slices` evenly spaced slices, starting at 0."""
-    return np.arange(n_slices, dtype=np.float64) * dz_mm
+    with np.errstate(invalid="ignore"):  # a distance that is not finite is named by check_study
+        return np.arange(n_slices, dtype=np.float64) * dz_mm
 
 
 def check_study(study: Study, where: object | None = None) -> Study:

@@ -9,10 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from semiqc_jax.benchmarks.building import building
 from semiqc_jax.benchmarks.contest import Contest, Spread, alternate, hold, same
 from semiqc_jax.benchmarks.inference import inference
 from semiqc_jax.benchmarks.machine import machine, versions
-from semiqc_jax.benchmarks.reading import reading
+from semiqc_jax.benchmarks.reading import reading, reading_192, reading_cines
 from semiqc_jax.benchmarks.registry import BENCHMARKS, report, run_benchmarks, table
 from semiqc_jax.benchmarks.selecting import selecting
 from semiqc_jax.benchmarks.training import train_step
@@ -123,6 +124,23 @@ def test_both_stored_forms_give_the_same_slices(tmp_path: Path) -> None:
     assert same(slices, contest.reference(), 0)
 
 
+def test_cold_and_warm_reads_give_the_same(tmp_path: Path) -> None:
+    for name, prepare in (("random", reading_192), ("whole", reading_cines)):
+        contest = prepare(tmp_path / name, n_subjects=2, shape=(2, 3, 32, 32))
+        assert contest.ours() == contest.reference() > 0
+        assert contest.items == 2 * 2 * 3
+
+
+def test_building_notes_time_and_memory(tmp_path: Path) -> None:
+    contest = building(tmp_path, n_subjects=3, workers=0, shape=(2, 3, 32, 32))
+    assert contest.ours() == contest.reference() > 0
+    assert len(contest.notes["stream_mb"]) == 11
+    assert contest.notes["build_parent_mb"]["largest"] >= contest.notes["build_parent_mb"]["before"] > 10
+    outcome = hold("building", contest, 3)
+    assert outcome.notes == contest.notes
+    assert all(mb > 10 for mb in outcome.memory_mb)
+
+
 def test_usual_layers_compute_the_same_loss(tmp_path: Path) -> None:
     contest = train_step(tmp_path, batch=4, size=16, base=2, depth=2)
     loss = contest.ours()
@@ -140,4 +158,5 @@ def test_batches_give_what_single_slices_give(tmp_path: Path) -> None:
 
 
 def test_benchmarks_are_registered() -> None:
-    assert BENCHMARKS.keys() == {"train_step", "inference", "reading", "selection"}
+    reads = {"reading", "reading_192", "reading_cines", "building"}
+    assert BENCHMARKS.keys() == {"train_step", "inference", "selection", *reads}

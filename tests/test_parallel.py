@@ -1,5 +1,6 @@
 """Devices: what is put on them comes back, and training does not depend on their number or on the mapping."""
 
+import dataclasses
 import functools
 
 import jax
@@ -34,17 +35,17 @@ def recording(inner):
 
 
 @functools.cache
-def trained(mapping, count, updates=3):
+def trained(mapping, count, updates=3, spec=UNET):
     """Gradients of the first update, and the state and metrics after the last: BatchNorm, two streams of 8."""
     devices = Devices.of(mapping, count)
-    method = Supervised(build_network(UNET, AXIS), STREAMS, AXIS)
+    method = Supervised(build_network(spec, AXIS), STREAMS, AXIS)
     optimizer = recording(optax.sgd(0.05, momentum=0.9))
-    begin = jax.jit(method.init)(jax.random.key(1), jnp.zeros((1, GRID.size, GRID.size, 1)))
+    begin = jax.jit(method.init)(jax.random.key(1), jnp.zeros((1, GRID.size, GRID.size, spec.window)))
     state = devices.replicate(TrainState(jnp.int32(0), begin, optimizer.init(begin.params)))
     resident = devices.replicate(
         {
-            "labelled": Resident(heart_slices(5), cumulative(np.ones(5))),
-            "pseudo": Resident(heart_slices(9, seed=1), cumulative(np.arange(9.0))),
+            "labelled": Resident(heart_slices(5, window=spec.window), cumulative(np.ones(5))),
+            "pseudo": Resident(heart_slices(9, seed=1, window=spec.window), cumulative(np.arange(9.0))),
         }
     )
     seeds = devices.replicate(np.array([3, 1], np.uint32))
@@ -70,6 +71,12 @@ def relative_difference(a, b):
 def test_gradients_are_those_of_one_device(mapping, count):
     reference, gradient = trained("shard_map", 1)[0], trained(mapping, count)[0]
     assert relative_difference(gradient, reference) < 1e-5
+
+
+def test_gradients_of_windows_are_those_of_one_device():
+    spec = dataclasses.replace(UNET, name="unet_lstm", window=3)
+    (one, *_), (eight, *_) = (trained("shard_map", count, updates=1, spec=spec) for count in (1, 8))
+    assert relative_difference(eight, one) < 1e-5
 
 
 @pytest.mark.parametrize(("mapping", "count"), CASES)

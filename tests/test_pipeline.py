@@ -1,9 +1,15 @@
 """The stream of studies: order, batches across studies, and a result that no batch size or device changes."""
 
+import dataclasses
+import functools
+from types import SimpleNamespace
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from tiny import heart
 
 from semiqc_jax.anatomy import SHORT_AXIS
@@ -18,12 +24,14 @@ from semiqc_jax.study import Study, uniform_positions
 GRID = Grid(16, 2.0)
 SPEC = NetworkSpec("unet", 3, base=2, depth=2, norm="group", dropout=0.0)
 SHAPES = [(2, 3, 40, 44), (1, 1, 24, 90), (3, 2, 30, 28), (1, 5, 36, 40), (2, 1, 70, 20)]
+WINDOWS = dataclasses.replace(SPEC, name="unet_lstm", window=5)
 
 
-def model_of(seed):
-    variables = jax.jit(build_network(SPEC).init)(jax.random.key(seed), jnp.zeros((1, 16, 16, 1)))
+@functools.cache
+def model_of(seed, spec=SPEC):
+    variables = jax.jit(build_network(spec).init)(jax.random.key(seed), jnp.zeros((1, 16, 16, spec.window)))
     params = jax.tree.map(lambda x: 2 * x, dict(variables))  # sure enough that rounding decides nothing
-    return Model(SPEC, params, GRID, SHORT_AXIS)
+    return Model(spec, params, GRID, SHORT_AXIS)
 
 
 MODEL = model_of(0)
@@ -40,17 +48,20 @@ def cine(i, shape):
 CINES = [cine(i, shape) for i, shape in enumerate(SHAPES)]
 
 
-@pytest.fixture(scope="module")
-def alone():
-    """Each study alone, uncut, in one call: what the stream must give."""
-    predict = jax.jit(make_predict(MODEL))
-    results = []
-    for one in CINES:
+@functools.cache
+def alone(spec, which):
+    """Studies alone, uncut, each in one call that knows windows by arithmetic: what the stream must give."""
+    model, window, results = model_of(0, spec), spec.window, []
+    predict = jax.jit(make_predict(model))
+    for one in (CINES[i] for i in which):
         (t, z, height, width), n = one.image.shape, one.image.shape[0] * one.image.shape[1]
         pixels = np.zeros((6, 96, 96), np.uint8)
         pixels[:n, :height, :width] = one.image.reshape(n, height, width)
         extent, pixel = (np.tile(np.float32(pair), (6, 1)) for pair in ((height, width), one.pixel_mm))
-        label, statistics = jax.device_get(predict(MODEL.variables, pixels, Geometry(extent, pixel)))
+        around = np.zeros((6, window), int)
+        for k in range(n):
+            around[k] = [(k // z + d) % t * z + k % z for d in range(-(window // 2), window // 2 + 1)]
+        label, statistics = jax.device_get(predict(model.variables, pixels, Geometry(extent, pixel), around))
         statistics = {name: x[:n].reshape(t, z, *x.shape[1:]) for name, x in statistics.items()}
         results.append((label[:n, :height, :width].reshape(one.image.shape), statistics))
     return results
@@ -59,13 +70,24 @@ def alone():
 @pytest.mark.parametrize(
     ("mapping", "count", "batch"), [("shard_map", 1, 4), ("shard_map", 2, 13), ("pmap", 2, 3)]
 )
-def test_studies_come_back_in_order_whatever_the_batches(alone, mapping, count, batch):
+def test_studies_come_back_in_order_whatever_the_batches(mapping, count, batch):
     """Three canvas sizes, batches that hold the end of one study and the start of the next."""
     segmenter = Segmenter.of(MODEL, Devices.of(mapping, count), batch)
     assert segmenter.batch == {4: 4, 13: 14, 3: 4}[batch]
-    results = list(segment_studies(segmenter, iter(CINES)))
-    assert [r.subject_id for r in results] == [c.subject_id for c in CINES]
-    for result, one, (label, statistics) in zip(results, CINES, alone, strict=True):
+    check(segmenter, range(len(CINES)))
+
+
+def test_every_slice_is_seen_with_its_frames():
+    """Windows of five in cycles of two and three frames, over two devices."""
+    check(Segmenter.of(model_of(0, WINDOWS), Devices.of(count=2), 6), (0, 2))
+
+
+def check(segmenter, which):
+    """What comes back is what each study gives alone."""
+    cines = [CINES[i] for i in which]
+    results = list(segment_studies(segmenter, iter(cines)))
+    assert [r.subject_id for r in results] == [c.subject_id for c in cines]
+    for result, one, (label, statistics) in zip(results, cines, alone(segmenter.model.network, which), strict=True):
         assert result.label.shape == one.image.shape
         assert result.label.dtype == np.uint8
         assert np.mean(result.label != label) < 1e-3  # ties of two classes may fall either way
@@ -97,8 +119,8 @@ def test_memory_is_bounded():
             taken += 1
             yield Cine(f"s{i}", CINES[0].image[:1, :1, :, : (20 if i % 2 else 44)], (0.8, 0.8))
 
-    for given, _ in enumerate(segment_studies(segmenter, many())):
-        assert taken - given <= IN_FLIGHT + 2
+    for returned, _ in enumerate(segment_studies(segmenter, many())):
+        assert taken - returned <= IN_FLIGHT + 2
     assert taken == 20
 
 
@@ -132,3 +154,36 @@ def test_a_cohort_gives_images_and_no_labels():
     assert (only.subject_id, only.pixel_mm) == ("a", (1.5, 1.0))
     np.testing.assert_array_equal(only.image, cohort.image(0))
     assert Cine._fields == ("subject_id", "image", "pixel_mm")
+
+
+@settings(max_examples=30)
+@given(
+    shapes=st.lists(st.tuples(st.integers(1, 12), st.integers(1, 3)), min_size=1, max_size=4),
+    window=st.sampled_from([1, 3, 9]),
+    each=st.integers(1, 9),
+    count=st.sampled_from([1, 2]),
+)
+def test_a_part_holds_every_frame_of_its_windows_once(shapes, window, each, count):
+    """Whatever the cycles and the batches, b + 2 (W - 1) places are enough, and windows point at their frames."""
+
+    class Recorder:
+        model = Model(dataclasses.replace(SPEC, window=window), {}, GRID, SHORT_AXIS)
+        devices, batch = SimpleNamespace(count=count, gather=lambda result: result), each * count
+
+        def submit(self, frames, geometry, windows):
+            places = each + 2 * (window - 1)
+            assert frames.shape[0] == count * places
+            assert windows.shape == (self.batch, window)
+            assert windows.max() < places
+            seen = frames.reshape(count, places, 32, 32)[np.arange(self.batch)[:, None] // each, windows]
+            return seen[:, window // 2], {"seen": seen[..., 0, 0]}
+
+    cines = []
+    for i, shape in enumerate(shapes):
+        number = np.arange(np.prod(shape)).reshape(*shape, 1, 1) + 40 * i
+        cines.append(Cine(f"s{i}", np.broadcast_to(number, (*shape, 8, 8)).astype(np.uint8), (1.0, 1.0)))
+    for found, cine in zip(segment_studies(Recorder(), cines), cines, strict=True):
+        np.testing.assert_array_equal(found.label, cine.image)
+        n_frames = cine.image.shape[0]
+        around = (np.arange(n_frames)[:, None] + np.arange(window) - window // 2) % n_frames
+        np.testing.assert_array_equal(found.statistics["seen"], cine.image[around, :, 0, 0].swapaxes(1, 2))

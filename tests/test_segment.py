@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 from tiny_runs import launch
 
+from semiqc_jax.anatomy import SHORT_AXIS
 from semiqc_jax.benchmarks.weights import random_variables
 from semiqc_jax.checkpoints import Checkpoints
-from semiqc_jax.downstream.indices import SHORT_AXIS_INDICES
 from semiqc_jax.errors import EXIT_NOTHING_USABLE, EXIT_USAGE, NothingUsableError
 from semiqc_jax.models.build import NetworkSpec, build_network
 from semiqc_jax.rounds.segment import segment_scans
@@ -95,7 +95,7 @@ def test_segmentations_lie_on_the_grid_of_their_input(out: Path, scans: Path) ->
 def test_curves_and_indices_are_those_of_the_label_files(out: Path) -> None:
     curves, indices = rows(out / "curves.csv"), rows(out / "indices.csv")
     assert ",".join(curves[0]) == "subject_id,frame,time_s,lv_ml,myo_ml,rv_ml"
-    assert tuple(indices[0]) == ("subject_id", *SHORT_AXIS_INDICES)
+    assert tuple(indices[0]) == ("subject_id", *SHORT_AXIS.indices)
     label = np.asarray(nib.load(out / "cine_seg.nii.gz").dataobj)
     volumes = np.stack([(label == code).sum((0, 1, 2)) for code in (1, 2, 3)], -1) * 1.5 * 2 * 8 / 1000
     cine = [row for row in curves if row["subject_id"] == "cine"]
@@ -165,7 +165,7 @@ def test_nothing_usable(tmp_path: Path, run: Path) -> None:
     with pytest.raises(NothingUsableError, match="no NIfTI image"):
         segment_scans(tmp_path, tmp_path / "out", run)
     (tmp_path / "broken.nii").write_bytes(b"")
-    with pytest.raises(NothingUsableError, match="none of 1 images is usable: cannot be read") as caught:
+    with pytest.raises(NothingUsableError, match="none of 1 scans is usable: cannot be read") as caught:
         segment_scans(tmp_path, tmp_path / "out", run)
     assert caught.value.exit_code == EXIT_NOTHING_USABLE
     assert [row["subject_id"] for row in rows(tmp_path / "out" / "quarantine.csv")] == ["broken"]

@@ -31,7 +31,7 @@ def evidence(n, n_frames=2, n_slices=3, n_classes=3, confidence=1.0):
     return Evidence(
         np.ones((n, n_frames), bool), slice_mask, np.full((n, n_slices), 10.0), np.zeros((n, n_frames)),
         zeros, np.zeros((*lead, n_classes, 2), np.float32), zeros, zeros, zeros, per_slice, per_slice,
-        per_slice * np.reshape(confidence, (-1, 1, 1)), 0 * per_slice, 10 * per_slice,
+        per_slice * np.reshape(confidence, (-1, 1, 1)), 0 * per_slice, 10 * per_slice, zeros, zeros,
     )  # fmt: skip
 
 

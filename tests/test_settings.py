@@ -72,6 +72,9 @@ def test_all_wrong_values_are_reported_at_once():
         ({"labelled": 0}, "labelled = 0 is outside"),
         ({"model": {"depth": 6}}, "model.depth = 6 is outside 2 to 5"),
         ({"grid": {"size": 100}}, "grid.size = 100 is no multiple of 16 (model.depth = 5)"),
+        ({"model": {"window": 4}}, "model.window = 4 has no frame in the middle: give an odd number"),
+        ({"model": {"window": 0}}, "model.window = 0 is outside"),
+        ({"model": {"name": "unet_lstm"}}, "model.name = unet_lstm sees a window of frames"),
         ({"labelled_draw": "publishd"}, "labelled_draw = 'publishd' is neither"),
         ({"labelled_draw": "-3"}, "labelled_draw = '-3' is neither"),
         ({"labelled_draw": "²"}, "labelled_draw = '²' is neither"),
@@ -108,10 +111,11 @@ def test_rules_that_are_switched_off():
 
 def test_an_older_configuration_is_completed():
     older = Settings(seed=7).to_dict()
-    del older["quality"]["rules_off"], older["weight_decay"]
+    del older["quality"]["rules_off"], older["weight_decay"], older["model"]["window"]
     older["quality"]["target_dice"] = 0.7
     settings = load_settings(with_defaults(older))
     assert (settings.seed, settings.weight_decay) == (7, Settings().weight_decay)
+    assert settings.model.window == 1
     assert (settings.quality.target_dice, settings.quality.rules_off) == (0.7, "")
 
 

@@ -23,19 +23,23 @@ def heart(shape, pixel_mm=(1.0, 1.0), radius_mm=8.0, centre_mm=(0.0, 0.0)):
     return np.array([20, 240, 90, 180], np.uint8)[label], label.astype(np.uint8)
 
 
-def heart_slices(n, canvas=(32, 32), seed=0):
-    """`Slices` of n noisy hearts of different sizes, places, extents and pixels; some classes are not drawn."""
+def heart_slices(n, canvas=(32, 32), seed=0, window=1):
+    """`Slices` of n noisy hearts of different sizes, places, extents and pixels; some classes are not drawn.
+
+    The frames of a window are one heart with different noise.
+    """
     rng = np.random.default_rng(seed)
     rows = []
     for i in range(n):
         shape = tuple(rng.integers(20, 32, 2))
         pixel = rng.uniform(0.9, 1.6, 2).astype(np.float32)
         image, label = heart(shape, pixel, rng.uniform(5, 9), rng.uniform(-3, 3, 2))
-        noisy = np.clip(image + rng.normal(0, 15, shape), 0, 255).astype(np.uint8)
+        noisy = np.clip(image + rng.normal(0, 15, (window, *shape)), 0, 255).astype(np.uint8)
         drawn = np.array([True, True, i % 3 > 0])
         pad = [(0, c - s) for c, s in zip(canvas, shape, strict=True)]
         geometry = Geometry(np.array(shape, np.float32), pixel)
-        rows.append(Slices(np.pad(noisy, pad), np.pad(label * np.append(True, drawn)[label], pad), drawn, geometry))
+        label *= np.append(True, drawn)[label]
+        rows.append(Slices(np.pad(noisy, [(0, 0), *pad]), np.pad(label, pad), drawn, geometry))
     return jax.tree.map(lambda *x: np.stack(x), *rows)
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import jax
 import numpy as np
 
+from semiqc_jax.benchmarks.memory import resident_mb
 from semiqc_jax.errors import UserError
 
 Clock = Callable[[], float]
@@ -25,6 +26,7 @@ class Contest:
     items: int  # how many things one call works through
     unit: str  # what those things are: "slices", "subjects"
     rtol: float = 0.0  # by how much the two results may differ, relative
+    notes: Mapping[str, Any] = field(default_factory=dict)  # what was measured while it was prepared
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,8 @@ class Outcome:
     reference_per_s: float
     reference_name: str
     unit: str
+    memory_mb: tuple[float, float]  # resident in this process before and after the timed calls
+    notes: Mapping[str, Any]
 
 
 def alternate(
@@ -91,6 +95,7 @@ def hold(name: str, contest: Contest, repeats: int, clock: Clock = time.perf_cou
         raise UserError(
             "the two implementations give different results", where, "mend that before timing them"
         )
+    before = resident_mb()
     ours, reference = alternate(contest, repeats, clock)
     ours_s, reference_s = Spread.of(ours), Spread.of(reference)
     return Outcome(
@@ -101,6 +106,8 @@ def hold(name: str, contest: Contest, repeats: int, clock: Clock = time.perf_cou
         reference_per_s=contest.items / reference_s.median,
         reference_name=contest.reference_name,
         unit=contest.unit,
+        memory_mb=(before, resident_mb()),
+        notes=contest.notes,
     )
 
 

@@ -39,6 +39,8 @@ def inference(folder: Path, n_subjects: int = 2, base: int = 8) -> Contest:
     def in_batches() -> list[NDArray[np.int64]]:
         return [pixels(found.label) for found in segment_studies(segmenter, cohort_cines(cohort, subjects))]
 
+    alone = np.zeros((1, 1), np.int32)
+
     def slice_by_slice() -> list[NDArray[np.int64]]:
         counts = []
         for cine in cohort_cines(cohort, subjects):
@@ -46,7 +48,7 @@ def inference(folder: Path, n_subjects: int = 2, base: int = 8) -> Contest:
             extent = np.array([cine.image.shape[2:]], np.float32)
             geometry = Geometry(extent, np.array([cine.pixel_mm], np.float32))
             for t, z in np.ndindex(*cine.image.shape[:2]):
-                found, _ = predict(on_device, cine.image[t, z][None], geometry)
+                found, _ = predict(on_device, cine.image[t, z][None], geometry, alone)
                 label[t, z] = np.asarray(found)[0]
             counts.append(pixels(label))
         return counts

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import platform
 from importlib.metadata import version
 from pathlib import Path
@@ -10,6 +9,7 @@ from pathlib import Path
 import jax
 
 from semiqc_jax import __version__
+from semiqc_jax.datasets.processes import cores
 
 PACKAGES = (
     "jax",
@@ -26,11 +26,10 @@ PACKAGES = (
 
 def machine() -> dict[str, object]:
     """Processor, number of cores that this process may use, and JAX's devices."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     devices = jax.devices()
     return {
         "processor": processor(),
-        "cores": cores,
+        "cores": cores(),
         "system": f"{platform.system()} {platform.machine()}",
         "devices": f"{len(devices)} x {devices[0].device_kind} ({devices[0].platform})",
     }

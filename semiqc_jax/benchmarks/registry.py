@@ -8,10 +8,11 @@ from pathlib import Path
 
 from rich.table import Table
 
+from semiqc_jax.benchmarks.building import building
 from semiqc_jax.benchmarks.contest import Contest, Outcome, Spread, hold
 from semiqc_jax.benchmarks.inference import inference
 from semiqc_jax.benchmarks.machine import machine, versions
-from semiqc_jax.benchmarks.reading import reading
+from semiqc_jax.benchmarks.reading import reading, reading_192, reading_cines
 from semiqc_jax.benchmarks.selecting import selecting
 from semiqc_jax.benchmarks.training import train_step
 from semiqc_jax.errors import ConfigError
@@ -21,6 +22,9 @@ BENCHMARKS: Mapping[str, Prepare] = {
     "train_step": train_step,
     "inference": inference,
     "reading": reading,
+    "reading_192": reading_192,
+    "reading_cines": reading_cines,
+    "building": building,
     "selection": selecting,
 }
 

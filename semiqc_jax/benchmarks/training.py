@@ -106,4 +106,4 @@ def _slices() -> Slices:
     image = random.integers(0, 256, (N_SLICES, CANVAS, CANVAS)).astype(np.uint8)
     label = np.broadcast_to(np.arange(CANVAS) * (N_CLASSES + 1) // CANVAS, image.shape).astype(np.uint8)
     geometry = Geometry(np.full((N_SLICES, 2), CANVAS, np.float32), np.full((N_SLICES, 2), 1.5, np.float32))
-    return Slices(image, label, np.ones((N_SLICES, N_CLASSES), bool), geometry)
+    return Slices(image[:, None], label, np.ones((N_SLICES, N_CLASSES), bool), geometry)

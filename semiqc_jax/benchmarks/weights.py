@@ -9,9 +9,9 @@ import jax
 import numpy as np
 
 
-def random_variables(network: nn.Module, size: int) -> Any:
-    """Host variables of a network for slices of `size` x `size`: He-normal kernels, neutral elsewhere."""
-    example = jax.ShapeDtypeStruct((1, size, size, 1), np.float32)
+def random_variables(network: nn.Module, size: int, window: int = 1) -> Any:
+    """Host variables of a network for windows of frames of `size` x `size`: He-normal kernels, neutral elsewhere."""
+    example = jax.ShapeDtypeStruct((1, size, size, window), np.float32)
     shapes = jax.eval_shape(lambda x: network.init(jax.random.key(0), x), example)
     random = np.random.default_rng(0)
 

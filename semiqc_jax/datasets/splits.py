@@ -1,9 +1,11 @@
-"""Splits by patient: published, from a file or seeded; and which training patients are labelled."""
+"""Splits by patient: published, stated by a layout, from a file or seeded; and which training patients are labelled."""
 
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 
@@ -12,9 +14,29 @@ import numpy as np
 from semiqc_jax.errors import ConfigError, DataError
 
 Splits = dict[str, list[str]]
-SplitRule = Callable[[Sequence[str], Sequence[str | None]], Splits]  # usable ids and their groups -> splits
 NAMES = ("train", "val", "test")
 FRACTIONS = (0.7, 0.1, 0.2)
+STRATA = ("group", "site", "sex", "none")  # by what a seeded split may be stratified
+
+
+@dataclass(frozen=True)
+class Member:
+    """What a split may know of one usable subject."""
+
+    subject_id: str
+    patient_id: str | None = None  # several studies of one patient share it; None: the subject's id
+    stated: str | None = None  # the split that the source's layout states
+    group: str | None = None
+    site: str | None = None
+    sex: str | None = None
+
+    @property
+    def patient(self) -> str:
+        """Whom this is a study of."""
+        return self.patient_id or self.subject_id
+
+
+SplitRule = Callable[[Sequence[Member]], Splits]  # usable subjects -> splits
 
 
 def read_splits(path: Path) -> Splits:
@@ -47,26 +69,72 @@ def published_acdc_splits() -> Splits:
         return read_splits(path)
 
 
-def seeded_splits(ids: Sequence[str], groups: Sequence[str | None] | None = None, seed: int = 0) -> Splits:
-    """Split subjects 70 / 10 / 20 at random, each group in these shares as far as whole subjects allow.
+def seeded_splits(members: Sequence[Member], stratify: str = "group", seed: int = 0) -> Splits:
+    """Split patients 70 / 10 / 20 at random, each stratum in these shares as far as whole patients allow.
 
-    Reproducible from the set of ids and the seed, whatever their order. The order of `train` is random too.
+    Reproducible from the set of subjects and the seed, whatever their order. All studies of a patient share a
+    split; the patient's stratum is that of the first study, by id, that knows one. The order of `train` is
+    random too.
+
+    Args:
+        members: the usable subjects.
+        stratify: one of `STRATA`.
+        seed: of the random order.
     """
-    group_of = dict(zip(ids, groups if groups is not None else [None] * len(ids), strict=True))
+    studies: dict[str, list[str]] = {}
+    stratum: dict[str, str | None] = {}
+    for member in sorted(members, key=lambda member: member.subject_id):
+        studies.setdefault(member.patient, []).append(member.subject_id)
+        stratum[member.patient] = stratum.get(member.patient) or getattr(member, stratify, None)
     rng = np.random.default_rng(seed)
-    shuffled = [str(i) for i in rng.permutation(sorted(ids))]
-    seen: dict[str | None, int] = {}
+    shuffled = [str(i) for i in rng.permutation(sorted(studies))]
+    size, seen = Counter(stratum.values()), Counter[str | None]()
     rank = {}
-    size = {group: list(group_of.values()).count(group) for group in set(group_of.values())}
-    for subject in shuffled:  # its place in its group, from 0 to 1: a cut there cuts every group alike
-        group = group_of[subject]
-        rank[subject] = (seen.get(group, 0) + 0.5) / size[group]
-        seen[group] = seen.get(group, 0) + 1
+    for patient in shuffled:  # the place in its stratum, from 0 to 1: a cut there cuts every stratum alike
+        rank[patient] = (seen[stratum[patient]] + 0.5) / size[stratum[patient]]
+        seen[stratum[patient]] += 1
     order = sorted(shuffled, key=rank.__getitem__)
     n_test, n_val = (round(FRACTIONS[i] * len(order)) for i in (2, 1))
     n_train = len(order) - n_val - n_test
-    train = [str(i) for i in rng.permutation(order[:n_train])]
-    return {"train": train, "val": order[n_train : n_train + n_val], "test": order[n_train + n_val :]}
+    patients = {
+        "train": [str(i) for i in rng.permutation(order[:n_train])],
+        "val": order[n_train : n_train + n_val],
+        "test": order[n_train + n_val :],
+    }
+    return {name: [i for patient in those for i in studies[patient]] for name, those in patients.items()}
+
+
+def stated_splits(members: Sequence[Member], seed: int = 0) -> Splits | None:
+    """The splits that the source's layout states; None where it does not state both `train` and `test`.
+
+    A subject of which it states none goes to `train`, whose order is random.
+    """
+    splits: Splits = {name: [] for name in NAMES}
+    for member in sorted(members, key=lambda member: member.subject_id):
+        splits[member.stated or "train"].append(member.subject_id)
+    if not {"train", "test"} <= {member.stated for member in members}:
+        return None
+    train = np.random.default_rng(seed).permutation(splits["train"])
+    return {**splits, "train": [str(i) for i in train]}
+
+
+def whole_patients(splits: Splits, members: Sequence[Member]) -> Splits:
+    """Return the splits if no patient has studies in two of them.
+
+    Raises:
+        DataError: names the patient and the studies.
+    """
+    home = {subject: name for name, ids in splits.items() for subject in ids}
+    first: dict[str, str] = {}
+    for member in members:
+        if member.subject_id not in home:
+            continue
+        other = first.setdefault(member.patient, member.subject_id)
+        if home[other] != home[member.subject_id]:
+            what = f"{other} is in '{home[other]}' and {member.subject_id} in '{home[member.subject_id]}'"
+            mend = "both are of one patient: put them into one split by --splits"
+            raise DataError(what, f"patient {member.patient}", mend)
+    return splits
 
 
 def checked_splits(splits: Mapping[str, Sequence[str]], where: object) -> Splits:

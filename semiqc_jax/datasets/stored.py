@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -27,6 +28,14 @@ class Stored(NamedTuple):
     image: NDArray[np.uint8]  # [T, Z, Y, X]
     label: NDArray[np.uint8]  # [T, Z, Y, X]
     labelled: NDArray[np.bool_]  # [T, Z, C]
+
+
+class WrittenShard(NamedTuple):
+    """A file that holds a run of subjects, as finishing a data set needs it."""
+
+    path: Path
+    n_records: int  # slices
+    n_bytes: int  # of the records, not compressed
 
 
 def store(study: Study, first_record: int = 0) -> Stored:

@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, UInt8
 
+from semiqc_jax.anatomy import Task
+
 MM3_PER_ML = 1000.0
 
 
@@ -79,3 +81,26 @@ def curves_from_labels(
         n_classes: C, the number of foreground classes.
     """
     return curves_from_areas(slice_areas_mm2(label, spacing_mm, n_classes), extent_mm)
+
+
+def task_extent_mm(position_mm: Float[Any, " Z"], dz_mm: float, task: Task) -> Float[Any, " Z"] | None:
+    """What each slice stands for where a task's curves are volumes; None where they are areas of a plane."""
+    return slice_extent_mm(position_mm, dz_mm) if task.curve == "ml" else None
+
+
+def task_curves(
+    label: UInt8[Any, "*batch Z Y X"],
+    spacing_mm: tuple[float, float, float],
+    slice_position_mm: Float[Any, " Z"],
+    task: Task,
+) -> Float[Any, "*batch C"]:
+    """The curves of a task from canonical codes on the native grid, in its unit: `task.curve_names`.
+
+    A whole cine [T, Z, Y, X] gives [T, C]: volumes in ml, or areas in mm^2 of an aortic plane.
+
+    Args:
+        spacing_mm: (dz, dy, dx), dz the distance between slice centres.
+        slice_position_mm: increasing positions of the slice centres; a NumPy or JAX array, or a sequence.
+    """
+    extent = task_extent_mm(slice_position_mm, spacing_mm[0], task)
+    return curves_from_labels(label, spacing_mm, extent, task.n_classes)

@@ -11,26 +11,33 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
+from semiqc_jax.anatomy import Task
 from semiqc_jax.evaluation.agreement import bootstrap_interval, defined_mean, summary
 from semiqc_jax.evaluation.arms import BASELINE, is_baseline, label_arms
 from semiqc_jax.evaluation.compare_tables import markdown, page
 from semiqc_jax.evaluation.files import figure_png
 from semiqc_jax.evaluation.plots import Dot, dot_figure
-from semiqc_jax.evaluation.runs import MEASURES, ROW_COLUMNS, Run, read_runs
+from semiqc_jax.evaluation.runs import Run, measures, read_runs, row_columns
 from semiqc_jax.files import write_bytes, write_csv, write_json, write_text
 
 SCHEMA = 1
-SUMMARY_COLUMNS = (
-    *("arm", "method", "labelled", "n_runs", "n_draws", "n_seeds", "n_subjects"), *MEASURES,
-    *("dice_sd_subjects", "dice_sd_runs", "dice_low", "dice_high"),
-    *("difference", "difference_low", "difference_high", "n_paired_runs"),
-)  # fmt: skip
+
+
+def summary_columns(task: Task) -> tuple[str, ...]:
+    """Columns of `summary.csv`."""
+    return (
+        *("arm", "method", "labelled", "n_runs", "n_draws", "n_seeds", "n_subjects"),
+        *measures(task),
+        *("dice_sd_subjects", "dice_sd_runs", "dice_low", "dice_high"),
+        *("difference", "difference_low", "difference_high", "n_paired_runs"),
+    )
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """The table: a record a run (`ROW_COLUMNS`), and one an arm and label budget (`SUMMARY_COLUMNS`)."""
+    """The table of a task: a record a run (`row_columns`), and one an arm and label budget (`summary_columns`)."""
 
+    task: Task
     rows: tuple[dict[str, Any], ...]
     summary: tuple[dict[str, Any], ...]
 
@@ -39,23 +46,26 @@ def compare_runs(runs_dir: Path, out_dir: Path) -> Comparison:
     """Compare every run under `runs_dir`; writes table.{csv,md,json}, summary.csv, plots and report.html.
 
     Raises:
-        NothingUsableError, DataError: no run, or runs that cannot be compared (`read_runs`).
+        NothingUsableError, DataError, ConfigError: no run, or runs that cannot be compared (`read_runs`).
     """
     runs = label_arms(read_runs(runs_dir))
     runs.sort(key=lambda r: (_budget(r.labelled), _arm_order(runs, r), r.draw, r.seed))
     groups = [list(g) for _, g in itertools.groupby(runs, key=lambda r: (r.labelled, r.arm))]
+    task = runs[0].task
     found = Comparison(
-        rows=tuple(run.record() for run in runs), summary=tuple(summarise(group, runs) for group in groups)
+        task=task,
+        rows=tuple(run.record() for run in runs),
+        summary=tuple(summarise(group, runs) for group in groups),
     )
-    write_csv(out_dir / "table.csv", ROW_COLUMNS, found.rows)
-    write_csv(out_dir / "summary.csv", SUMMARY_COLUMNS, found.summary)
-    header = {"schema": SCHEMA, "dataset": runs[0].dataset, "split": "test", "baseline": BASELINE}
+    write_csv(out_dir / "table.csv", row_columns(task), found.rows)
+    write_csv(out_dir / "summary.csv", summary_columns(task), found.summary)
+    header = {"schema": SCHEMA, "dataset": runs[0].dataset, "task": task.name, "split": "test", "baseline": BASELINE}
     write_json(out_dir / "table.json", {**header, "rows": found.rows, "summary": found.summary})
-    write_text(out_dir / "table.md", markdown(found.summary, found.rows))
+    write_text(out_dir / "table.md", markdown(found.summary, found.rows, task))
     figures = _figures(groups, found)
     for name, png in zip(("dice_by_method.png", "difference.png"), figures.values()):
         write_bytes(out_dir / name, png)
-    write_text(out_dir / "report.html", page(found.summary, found.rows, figures, runs[0].dataset))
+    write_text(out_dir / "report.html", page(found.summary, found.rows, figures, runs[0].dataset, task))
     return found
 
 
@@ -84,7 +94,7 @@ def summarise(group: Sequence[Run], runs: Sequence[Run]) -> dict[str, Any]:
         "n_draws": len({run.draw for run in group}),
         "n_seeds": len({run.seed for run in group}),
         "n_subjects": len(first.by_subject),
-        **{name: defined_mean([run.values[name] for run in group]) for name in MEASURES},
+        **{name: defined_mean([run.values[name] for run in group]) for name in measures(first.task)},
         "dice_sd_subjects": defined_mean([run.dice_sd_subjects for run in group]),
         "dice_sd_runs": summary([run.values["dice_mean"] for run in group])["sd"],
         "dice_low": low,

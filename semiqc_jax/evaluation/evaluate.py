@@ -8,28 +8,31 @@ from pathlib import Path
 from typing import Any, get_args
 
 import numpy as np
+from numpy.typing import NDArray
 
-from semiqc_jax.anatomy import SHORT_AXIS, Task
-from semiqc_jax.downstream.indices import SHORT_AXIS_INDICES
+from semiqc_jax.anatomy import Task
 from semiqc_jax.errors import ConfigError, NothingUsableError
 from semiqc_jax.evaluation.agreement import agreement, defined_mean, summary
 from semiqc_jax.evaluation.cases import (
-    CASE_COLUMNS,
     Case,
     CaseRow,
     Protocol,
     SubjectIndices,
+    case_columns,
     case_rows,
     check_case,
+    predicted_curves,
+    reference_curves,
     subject_indices,
 )
 from semiqc_jax.evaluation.files import write_figure
 from semiqc_jax.evaluation.overlays import Picture, case_picture, overlay_figure
-from semiqc_jax.evaluation.plots import bland_altman_figure, dice_figure
+from semiqc_jax.evaluation.plots import bland_altman_figure, curves_figure, dice_figure
 from semiqc_jax.files import write_csv, write_json
 
 SCHEMA = 1
 MEASURES = ("dice", "hd95_mm", "assd_mm")
+CURVES_SHOWN = 8
 SOURCES = (("truth", "reference"), ("prediction", "predicted"), ("prediction", "reference"))
 
 
@@ -46,7 +49,7 @@ def aggregate(rows: Sequence[CaseRow], measure: str, task: Task) -> dict[str, di
     it is not, it counts neither as defined nor as undefined.
     """
     if measure != "dice":
-        rows = [row for row in rows if not np.isnan(row.reference_ml)]
+        rows = [row for row in rows if not np.isnan(row.reference)]
     result: dict[str, dict[str, dict[str, Any]]] = {}
     for phase in ("all", "ed", "es"):
         chosen = [row for row in rows if phase in ("all", row.phase)]
@@ -62,13 +65,13 @@ def aggregate(rows: Sequence[CaseRow], measure: str, task: Task) -> dict[str, di
 
 
 def write_evaluation(
-    out_dir: Path, cases: Iterable[Case], header: Mapping[str, Any], task: Task = SHORT_AXIS
+    out_dir: Path, cases: Iterable[Case], header: Mapping[str, Any], task: Task
 ) -> dict[str, Any]:
     """Measure every case and write `metrics.json`, `per_case.csv`, `indices.csv`, plots and overlays.
 
     Cases are taken one at a time; `metrics.json` is written last, so where it exists the folder is complete.
     `indices.csv` has three rows a subject: the truth, and the prediction at its own and at the reference's
-    phases (columns `source` and `phase_source`).
+    phases (columns `source` and `phase_source`). Curves are drawn of those that have more than two frames.
 
     Args:
         out_dir: made where it does not exist.
@@ -88,35 +91,40 @@ def write_evaluation(
         raise ConfigError(f"unknown protocol '{protocol}'", "protocol", f"choose one of {known}")
     rows: list[CaseRow] = []
     indices: dict[str, SubjectIndices] = {}
+    curves: dict[str, tuple[NDArray, NDArray]] = {}
     groups: list[str] = []
     with tempfile.TemporaryDirectory() as spool:
         for case in cases:
             check_case(case, task)
             if not case.labelled.any():
                 continue
-            truth = (case.subject, case.predicted, case.label, case.labelled, task)
-            rows += case_rows(*truth, protocol=protocol)
+            rows += case_rows(case, task, protocol)
             _save_picture(Path(spool, f"{len(indices)}.npz"), case_picture(case, task))
-            indices[case.subject.subject_id] = subject_indices(*truth)
+            if case.subject.n_frames > 2:
+                curves[case.subject.subject_id] = predicted_curves(case, task), reference_curves(case, task)
+            indices[case.subject.subject_id] = subject_indices(case, task)
             groups.append(case.subject.group or "")
         if not rows:
             raise NothingUsableError("no subject has a reference label", out_dir, "evaluate a labelled split")
-        _write_overlays(out_dir, Path(spool), rows, list(indices), task)
+        order = _by_dice(rows, list(indices))
+        _write_overlays(out_dir, Path(spool), order, list(indices), task)
     metrics = {
         "schema": SCHEMA,
         **header,
+        "task": task.name,
         "protocol": protocol,
         "n_subjects": len(indices),
         **{measure_name(m, protocol): aggregate(rows, m, task) for m in MEASURES},
         "indices": {
-            phases: {name: agreement(*_pairs(indices, phases, name)) for name in SHORT_AXIS_INDICES}
+            phases: {name: agreement(*_pairs(indices, phases, name)) for name in task.indices}
             for phases in ("reference", "predicted")
         },
     }
-    _write_tables(out_dir, rows, indices, protocol)
+    _write_tables(out_dir, rows, indices, protocol, task)
     write_figure(out_dir / "dice.png", dice_figure(rows, task))
-    pairs = {name: _pairs(indices, "reference", name) for name in SHORT_AXIS_INDICES}
+    pairs = {name: _pairs(indices, "reference", name) for name in task.indices}
     write_figure(out_dir / "bland_altman.png", bland_altman_figure(pairs, groups))
+    _write_curves(out_dir, curves, order, task)
     write_json(out_dir / "metrics.json", metrics)
     return metrics
 
@@ -131,13 +139,13 @@ def _pairs(
 
 
 def _write_tables(
-    out_dir: Path, rows: Sequence[CaseRow], indices: Mapping[str, SubjectIndices], protocol: str
+    out_dir: Path, rows: Sequence[CaseRow], indices: Mapping[str, SubjectIndices], protocol: str, task: Task
 ) -> None:
-    records = [{measure_name(k, protocol): v for k, v in row.record().items()} for row in rows]
-    write_csv(out_dir / "per_case.csv", [measure_name(c, protocol) for c in CASE_COLUMNS], records)
+    records = [{measure_name(k, protocol): v for k, v in row.record(task).items()} for row in rows]
+    write_csv(out_dir / "per_case.csv", [measure_name(c, protocol) for c in case_columns(task)], records)
     write_csv(
         out_dir / "indices.csv",
-        ["subject_id", *SHORT_AXIS_INDICES, "source", "phase_source"],
+        ["subject_id", *task.indices, "source", "phase_source"],
         (
             {
                 "subject_id": subject_id,
@@ -169,18 +177,38 @@ def _load_picture(path: Path) -> Picture:
     )
 
 
-def _write_overlays(
-    out_dir: Path, spool: Path, rows: Sequence[CaseRow], ids: Sequence[str], task: Task
-) -> None:
-    """Draw the best, the median and the worst case by mean Dice; where Dice is defined nowhere, none."""
+def _by_dice(rows: Sequence[CaseRow], ids: Sequence[str]) -> list[tuple[str, float]]:
+    """(subject, its mean Dice), worst first; without those whose Dice is defined nowhere."""
     by_id: dict[str, list[float]] = {subject_id: [] for subject_id in ids}
     for row in rows:
         by_id[row.subject_id].append(row.dice)
-    dice = np.array([defined_mean(values) for values in by_id.values()])
-    order = np.argsort(dice, kind="stable")[: np.count_nonzero(~np.isnan(dice))]
-    if len(order) == 0:
+    means = [(subject_id, defined_mean(values)) for subject_id, values in by_id.items()]
+    return sorted((pair for pair in means if not np.isnan(pair[1])), key=lambda pair: pair[1])
+
+
+def _write_overlays(
+    out_dir: Path, spool: Path, order: Sequence[tuple[str, float]], ids: Sequence[str], task: Task
+) -> None:
+    """Draw the best, the median and the worst case by mean Dice."""
+    if not order:
         return
-    for name, number in (("best", order[-1]), ("median", order[len(order) // 2]), ("worst", order[0])):
-        picture = _load_picture(spool / f"{number}.npz")
-        title = f"{name} case: {picture.subject_id}, mean Dice {dice[number]:.3f}"
+    for name, (subject_id, dice) in (("best", order[-1]), ("median", order[len(order) // 2]), ("worst", order[0])):
+        picture = _load_picture(spool / f"{ids.index(subject_id)}.npz")
+        title = f"{name} case: {subject_id}, mean Dice {dice:.3f}"
         write_figure(out_dir / f"overlay_{name}.png", overlay_figure(picture, task, title))
+
+
+def _write_curves(
+    out_dir: Path,
+    curves: Mapping[str, tuple[NDArray, NDArray]],
+    order: Sequence[tuple[str, float]],
+    task: Task,
+) -> None:
+    """Draw predicted and true curves of a few cines, spread from the worst to the best Dice."""
+    cines = [subject_id for subject_id, _ in order if subject_id in curves]
+    if not cines:
+        return
+    at = np.unique(np.linspace(0, len(cines) - 1, CURVES_SHOWN).round().astype(int))
+    shown = [cines[n] for n in at]
+    found, true = ({name: curves[name][side] for name in shown} for side in (0, 1))
+    write_figure(out_dir / "curves.png", curves_figure(found, task, true))

@@ -14,35 +14,39 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from numpy.typing import NDArray
 
-from semiqc_jax.anatomy import SHORT_AXIS, Task
+from semiqc_jax.anatomy import Task
 from semiqc_jax.evaluation.cases import Case, reference_curves, reference_phases
 
 FILL = 0.45
 MARGIN_MM = 25.0
-LEVELS = ("basal", "mid", "apical")
+LEVELS = {1: ("",), 2: ("basal ", "apical "), 3: ("basal ", "mid ", "apical ")}  # by the number of slices shown
+TILES = 5  # pictures of a subject in a gallery
 
 
 @dataclass(frozen=True, eq=False)
 class GalleryItem:
-    """One subject of a gallery, on any grid; `label` holds canonical codes."""
+    """One subject of a gallery, on any grid; `label` holds canonical codes.
+
+    N are the slices of one frame, or frames of one plane (`gallery_views`).
+    """
 
     id: str
-    image: NDArray  # [Z, Y, X]
-    label: UInt8[np.ndarray, "Z Y X"]
+    image: NDArray  # [N, Y, X]
+    label: UInt8[np.ndarray, "N Y X"]
     caption: str
     aspect: float = 1.0  # dy / dx
 
 
 @dataclass(frozen=True, eq=False)
 class Picture:
-    """Six cropped slices of one case: end-diastole and end-systole, basal, mid and apical."""
+    """Cropped slices of one case at its two phases: basal, mid and apical, or as many as there are."""
 
     subject_id: str
-    image: UInt8[np.ndarray, "2 3 Y X"]
-    predicted: UInt8[np.ndarray, "2 3 Y X"]
-    label: UInt8[np.ndarray, "2 3 Y X"]
+    image: UInt8[np.ndarray, "2 S Y X"]
+    predicted: UInt8[np.ndarray, "2 S Y X"]
+    label: UInt8[np.ndarray, "2 S Y X"]
     frames: tuple[int, int]
-    slices: tuple[int, int, int]
+    slices: tuple[int, ...]
     aspect: float  # dy / dx
 
 
@@ -60,21 +64,32 @@ def crop_box(mask: Bool[np.ndarray, "*batch Y X"], margin: tuple[float, float]) 
 
 
 def spread_slices(mask: Bool[np.ndarray, "Z Y X"], count: int) -> NDArray[np.int64]:
-    """`count` slice numbers spread over the slices on which `mask` has anything (over all where none has)."""
+    """Up to `count` slice numbers spread over those on which `mask` has anything (over all where none has)."""
     hit = np.flatnonzero(mask.any((1, 2)))
     hit = hit if len(hit) else np.arange(len(mask))
+    count = min(count, len(hit))
     return hit[((np.arange(count) + 0.5) / count * len(hit)).astype(int)]
 
 
-def case_picture(case: Case, task: Task = SHORT_AXIS) -> Picture:
+def gallery_views(task: Task, n_frames: int, n_slices: int, ed: int) -> list[tuple[int, int]]:
+    """(frame, slice) of what a gallery may show of a cine.
+
+    The slices at end-diastole; of a task of one plane `TILES` frames spread over the cycle, from end-diastole on.
+    """
+    if task.curve == "ml":
+        return [(ed, z) for z in range(n_slices)]
+    count = min(TILES, n_frames)
+    return [((ed + k * n_frames // count) % n_frames, 0) for k in range(count)]
+
+
+def case_picture(case: Case, task: Task) -> Picture:
     """Cut what a picture of a case needs out of its cine. The base is the end with the larger structures."""
-    truth = reference_curves(case.subject, case.label, case.labelled, task)
-    ed, es = reference_phases(case.subject, truth)
+    ed, es = reference_phases(case.subject, reference_curves(case, task), task)
     labelled_frames = np.flatnonzero(case.labelled.any((1, 2)))
     first, last = (int(labelled_frames[0]), int(labelled_frames[-1])) if len(labelled_frames) else (0, 0)
     frames = (first if ed is None else ed, last if es is None else es)
     both = (case.label[list(frames)] > 0) | (case.predicted[list(frames)] > 0)
-    slices = spread_slices(np.any(both, axis=0), len(LEVELS))
+    slices = spread_slices(np.any(both, axis=0), max(LEVELS))
     size = both.sum((0, 2, 3))
     slices = slices if size[slices[0]] >= size[slices[-1]] else slices[::-1]
     dy, dx = case.subject.spacing_mm[1:]
@@ -86,7 +101,7 @@ def case_picture(case: Case, task: Task = SHORT_AXIS) -> Picture:
         predicted=case.predicted[pick][..., rows, columns],
         label=case.label[pick][..., rows, columns],
         frames=frames,
-        slices=(int(slices[0]), int(slices[1]), int(slices[2])),
+        slices=tuple(slices.tolist()),
         aspect=dy / dx,
     )
 
@@ -126,27 +141,28 @@ def intensity_window(image: NDArray) -> tuple[float, float]:
 
 
 def overlay_figure(picture: Picture, task: Task, title: str) -> Figure:
-    """End-diastole above end-systole, base to apex: prediction filled in, reference as a contour."""
-    figure = Figure(figsize=(8.4, 6.2), layout="constrained")
-    grid = figure.subplots(2, 3)
+    """One phase above the other, base to apex: prediction filled in, reference as a contour."""
+    levels = LEVELS[len(picture.slices)]
+    figure = Figure(figsize=(max(5.4, 2.8 * len(levels)), 6.2), layout="constrained")
+    grid = figure.subplots(2, len(levels), squeeze=False)
     window = intensity_window(picture.image)
-    for row, phase in enumerate(("end-diastole", "end-systole")):
-        for column, level in enumerate(LEVELS):
+    for row, phase in enumerate(task.phase_titles):
+        for column, level in enumerate(levels):
             axes, at = grid[row, column], (row, column)
             layers = picture.image[at], picture.predicted[at], picture.label[at]
             draw_slice(axes, *layers, task, window, picture.aspect)
             if row == 0:
-                axes.set_title(f"{level} (slice {picture.slices[column] + 1})", fontsize=9)
+                axes.set_title(f"{level}slice {picture.slices[column] + 1}", fontsize=9)
         grid[row, 0].set_ylabel(f"{phase} (frame {picture.frames[row] + 1})", fontsize=9)
     figure.suptitle(title, fontsize=11, parse_math=False)
     _legend(figure, task, reference=True)
     return figure
 
 
-def gallery_figure(items: Sequence[GalleryItem], task: Task, title: str, columns: int = 5) -> Figure:
-    """A row of slices with their segmentation for each subject, the id and caption beside it.
+def gallery_figure(items: Sequence[GalleryItem], task: Task, title: str, columns: int = TILES) -> Figure:
+    """A row of slices or frames with their segmentation for each subject, the id and caption beside it.
 
-    Slices are spread over those that hold a structure and cropped around it. No items give an empty figure
+    They are spread over those that hold a structure and cropped around it. No items give an empty figure
     that says so.
     """
     height = 1.45 * max(len(items), 1) + 0.7
@@ -164,7 +180,10 @@ def gallery_figure(items: Sequence[GalleryItem], task: Task, title: str, columns
         mask = item.label > 0
         rows, cols = crop_box(mask, (0.12 * mask.shape[1], 0.12 * mask.shape[2]))
         window = intensity_window(item.image)
-        for axes, z in zip(row[1:], spread_slices(mask, columns)):
+        shown = spread_slices(mask, columns)
+        for axes in row[1 + len(shown) :]:
+            axes.axis("off")
+        for axes, z in zip(row[1:], shown):
             layers = item.image[z, rows, cols], item.label[z, rows, cols]
             draw_slice(axes, *layers, None, task, window, item.aspect)
     _legend(figure, task, reference=False)

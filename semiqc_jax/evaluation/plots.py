@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
 from jaxtyping import Float
@@ -14,19 +15,9 @@ from matplotlib.ticker import MaxNLocator
 from semiqc_jax.anatomy import Task
 from semiqc_jax.evaluation.agreement import agreement
 from semiqc_jax.evaluation.cases import CaseRow
+from semiqc_jax.evaluation.words import INDEX, curve_title
 
 PHASE_COLOURS = {"ed": "#3b6ea5", "es": "#d9822b"}
-INDEX_TITLES = {
-    "lvedv_ml": "LV EDV (ml)",
-    "lvesv_ml": "LV ESV (ml)",
-    "lvsv_ml": "LV stroke volume (ml)",
-    "lvef_pct": "LV ejection fraction (%)",
-    "lvm_g": "LV mass (g)",
-    "rvedv_ml": "RV EDV (ml)",
-    "rvesv_ml": "RV ESV (ml)",
-    "rvsv_ml": "RV stroke volume (ml)",
-    "rvef_pct": "RV ejection fraction (%)",
-}
 
 
 def dice_figure(rows: Sequence[CaseRow], task: Task) -> Figure:
@@ -53,7 +44,7 @@ def dice_figure(rows: Sequence[CaseRow], task: Task) -> Figure:
         _quiet(axes)
     panels[0].set_ylabel("Dice")
     panels[0].set_ylim(top=1.0)
-    for phase, text in (("ed", "end-diastole"), ("es", "end-systole")):
+    for phase, text in zip(PHASE_COLOURS, task.phase_titles):
         panels[-1].scatter([], [], s=16, color=PHASE_COLOURS[phase], label=text)
     _legend(figure, panels[-1], 2)
     return figure
@@ -68,8 +59,10 @@ def bland_altman_figure(
         pairs: index -> (predicted, reference), a value a subject.
         groups: a subject's group, or "".
     """
-    figure = Figure(figsize=(10.5, 9), layout="constrained")
-    panels = figure.subplots(-(-len(pairs) // 3), 3, squeeze=False).ravel()
+    columns = 3 if len(pairs) % 3 == 0 else 4
+    lines = -(-len(pairs) // columns)
+    figure = Figure(figsize=(3.5 * columns, 3 * lines), layout="constrained")
+    panels = figure.subplots(lines, columns, squeeze=False).ravel()
     kinds = sorted(set(groups))
     for axes, (name, pair) in zip(panels, pairs.items()):
         p, r = np.asarray(pair[0], float), np.asarray(pair[1], float)
@@ -82,13 +75,13 @@ def bland_altman_figure(
             if np.isfinite(found[key]):
                 axes.axhline(found[key], color="0.25", lw=1, ls=style)
         axes.axhline(0, color="0.75", lw=0.7, zorder=0)
-        title = INDEX_TITLES.get(name, name)
-        limits = f"bias {found['bias']:.1f} [{found['loa_low']:.1f}, {found['loa_high']:.1f}]"
-        axes.set_title(f"{title}\n{limits}", fontsize=9)
+        low, bias, high = (f"{found[key]:.{INDEX[name].digits}f}" for key in ("loa_low", "bias", "loa_high"))
+        limits = f"bias {bias} [{low}, {high}]" if found["n"] else "no values"
+        axes.set_title(f"{INDEX[name].title}\n{limits}", fontsize=9)
         _quiet(axes)
     for axes in panels[len(pairs) :]:
         axes.axis("off")
-    for axes in panels[max(0, len(pairs) - 3) : len(pairs)]:
+    for axes in panels[max(0, len(pairs) - columns) : len(pairs)]:
         axes.set_xlabel("mean of prediction and reference", fontsize=9)
     figure.supylabel("prediction - reference", fontsize=9)
     if len(kinds) > 1:
@@ -119,23 +112,33 @@ def training_figure(records: Sequence[Mapping[str, object]], names: Sequence[str
     return figure
 
 
-def curves_figure(curves: Mapping[str, Float[np.ndarray, "T C"]], task: Task, columns: int = 4) -> Figure:
-    """Curves of each class over the frames of the cycle, a panel a subject."""
+def curves_figure(
+    curves: Mapping[str, Float[np.ndarray, "T C"]],
+    task: Task,
+    reference: Mapping[str, Float[np.ndarray, "T C"]] = MappingProxyType({}),
+    columns: int = 4,
+) -> Figure:
+    """Curves of each class over the frames of the cycle, a panel a subject; circles are the reference."""
     lines = -(-len(curves) // columns)
     figure = Figure(figsize=(2.6 * columns, 1.9 * lines + 0.5), layout="constrained")
     panels = figure.subplots(lines, columns, squeeze=False).ravel()
     for axes, (subject_id, curve) in zip(panels, curves.items()):
         for values, colour, title in zip(np.asarray(curve).T, task.colours, task.titles):
             axes.plot(values, color=colour, lw=1.3, marker=".", ms=3, label=title)
+        for values, colour in zip(np.asarray(reference.get(subject_id, curve[:, :0])).T, task.colours):
+            axes.plot(values, color=colour, ls="none", marker="o", mfc="none", ms=4.5, mew=0.8)
         axes.set_title(subject_id, fontsize=8, parse_math=False)
-        axes.set_ylim(bottom=0)
+        if task.curve == "ml":  # areas pulsate by a tenth: from 0 on they would look flat
+            axes.set_ylim(bottom=0)
         axes.set_xlabel("frame", fontsize=8)
         axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
         _quiet(axes)
     for axes in panels[len(curves) :]:
         axes.axis("off")
-    figure.supylabel("volume (ml)" if task.curve == "ml" else "area (mm²)", fontsize=9)
-    _legend(figure, panels[0], task.n_classes)
+    figure.supylabel(curve_title(task), fontsize=9)
+    if reference:
+        panels[0].plot([], [], color="0.35", ls="none", marker="o", mfc="none", label="reference")
+    _legend(figure, panels[0], task.n_classes + 1)
     return figure
 
 

@@ -13,16 +13,21 @@ import jinja2
 import semiqc_jax
 from semiqc_jax.evaluation.agreement import summary
 from semiqc_jax.evaluation.files import figure_png
-from semiqc_jax.evaluation.plots import INDEX_TITLES, training_figure
-from semiqc_jax.evaluation.runs import flat
+from semiqc_jax.evaluation.plots import training_figure
+from semiqc_jax.evaluation.runs import flat, task_of
+from semiqc_jax.evaluation.words import (
+    CLASS_HEADS,
+    CLASS_TITLES,
+    INDEX,
+    QUANTITIES,
+    compared,
+    phase_titles,
+    undefined_note,
+)
 from semiqc_jax.files import number, read_csv, read_json, write_text
 
 WORST_SHOWN, QUALITY_SHOWN = 8, 40
-CURVES_SHOWN = ("loss", "lr", "dice_mean", "dice_lv", "dice_myo", "dice_rv")
-CLASS_TITLES = {
-    "lv": "LV cavity", "myo": "LV myocardium", "rv": "RV cavity", "aao": "ascending aorta",
-    "dao": "descending aorta", "mean": "mean",
-}  # fmt: skip
+CURVES_SHOWN = ("loss", "lr", "dice_mean", *(f"dice_{name}" for name in CLASS_HEADS))
 ROUND_TILES = {
     "n_selected": "accepted",
     "n_pool": "in the pool",
@@ -32,15 +37,7 @@ ROUND_TILES = {
     "mean_dice_pool": "true Dice of the pool",
     "spearman_score": "Spearman of score and Dice",
 }
-ERROR_TILES = {
-    "lvedv_ml": "EDV error (ml)",
-    "lvesv_ml": "ESV error (ml)",
-    "lvef_pct": "EF error (%)",
-    "rvedv_ml": "RV EDV error (ml)",
-    "rvef_pct": "RV EF error (%)",
-}
 EXTRA_COLUMNS = {"group": "group", "selector_score": "ranked by"}  # of quality.csv, where they are there
-PHASE_TITLES = {"all": "all", "ed": "end-diastole", "es": "end-systole"}
 
 
 def render(template: str, **values: Any) -> str:
@@ -116,22 +113,25 @@ def _optional(path: Path) -> dict[str, Any]:
 
 def _evaluation(folder: Path) -> dict[str, Any]:
     metrics = read_json(folder / "metrics.json")
+    task = task_of(metrics, folder)
+    phases = phase_titles(task)
     checkpoint = metrics.get("checkpoint") or {}
     unit = "voxel" if "hd95_voxel" in metrics else "mm"
     surfaces = ((f"hd95_{unit}", f"HD95 ({unit})"), (f"assd_{unit}", f"ASSD ({unit})"))
-    tables = [_measure_table(metrics["dice"], "Dice", 3)]
-    tables += [_measure_table(metrics[key], title, 2) for key, title in surfaces]
+    tables = [_measure_table(metrics["dice"], "Dice", 3, phases)]
+    tables += [_measure_table(metrics[key], title, 2, phases) for key, title in surfaces]
     for source in ("reference", "predicted"):
-        tables.append(_index_table(metrics["indices"][source], f"Indices at the {source} phases"))
+        tables.append(_index_table(metrics["indices"][source], f"Indices at the {source} {task.read_at}"))
     error = metrics["indices"]["reference"]
     tiles = [
         (show(metrics["dice"]["all"]["mean"]["mean"]), "mean Dice"),
         _surface_tile(metrics[f"hd95_{unit}"]["all"], f"HD95 ({unit})"),
-        *((show(error[name]["mae"], 1), label) for name, label in ERROR_TILES.items()),
+        *((show(error[index.name]["mae"], index.digits), index.error_title) for index in compared(task)),
     ]
     figures = {
         "dice.png": "Dice by class, phase and group",
-        "bland_altman.png": "Agreement of the indices (Bland-Altman, reference phases)",
+        "bland_altman.png": f"Agreement of the indices (Bland-Altman, reference {task.read_at})",
+        "curves.png": f"{QUANTITIES[task.curve].capitalize()} curves, from the worst to the best Dice",
     }
     return {
         "name": folder.name,
@@ -143,7 +143,7 @@ def _evaluation(folder: Path) -> dict[str, Any]:
         "tables": tables,
         "figures": images(folder, figures),
         "overlays": images(folder, {f"overlay_{name}.png": name for name in ("best", "median", "worst")}),
-        "worst": _worst(folder / "per_case.csv"),
+        "worst": _worst(folder / "per_case.csv", phases),
     }
 
 
@@ -157,11 +157,13 @@ def _undefined(by_class: Mapping[str, Any]) -> int:
     return sum(cell["n_undefined"] for name, cell in by_class.items() if name != "mean")
 
 
-def _measure_table(values: Mapping[str, Any], title: str, digits: int) -> dict[str, Any]:
+def _measure_table(
+    values: Mapping[str, Any], title: str, digits: int, phases: Mapping[str, str]
+) -> dict[str, Any]:
     classes = list(values["all"])
     rows = [
         [
-            PHASE_TITLES[phase],
+            phases[phase],
             *(f"{show(cell['mean'], digits)} ± {show(cell['sd'], digits)}" for cell in by_class.values()),
             by_class["mean"]["n"],
             _undefined(by_class),
@@ -178,15 +180,17 @@ def _measure_table(values: Mapping[str, Any], title: str, digits: int) -> dict[s
 
 def _index_table(values: Mapping[str, Any], title: str) -> dict[str, Any]:
     rows = [
-        [INDEX_TITLES.get(name, name), v["n"], show(v["bias"], 1),
-         f"{show(v['loa_low'], 1)} to {show(v['loa_high'], 1)}", show(v["mae"], 1), show(v["pearson_r"], 2)]
-        for name, v in values.items()
+        [INDEX[name].title, v["n"], show(v["bias"], digits),
+         f"{show(v['loa_low'], digits)} to {show(v['loa_high'], digits)}", show(v["mae"], digits),
+         show(v["pearson_r"], 2)]
+        for name, v in values.items() for digits in [INDEX[name].digits]
     ]  # fmt: skip
+    missing = undefined_note([name for name, v in values.items() if not v["n"]])
     head = ["index", "n", "bias", "95 % limits of agreement", "mean absolute error", "Pearson r"]
-    return {"title": title, "head": head, "rows": rows, "note": "Prediction - reference."}
+    return {"title": title, "head": head, "rows": rows, "note": f"Prediction - reference. {missing}"}
 
 
-def _worst(path: Path) -> list[dict[str, str]]:
+def _worst(path: Path, phases: Mapping[str, str]) -> list[dict[str, str]]:
     by_subject: dict[str, list[dict[str, str]]] = {}
     for row in read_csv(path) if path.is_file() else []:
         if row["dice"]:
@@ -195,9 +199,8 @@ def _worst(path: Path) -> list[dict[str, str]]:
     for subject_id, rows in by_subject.items():
         weakest = min(rows, key=lambda row: number(row["dice"]))
         mean = summary([number(row["dice"]) for row in rows])["mean"]
-        title = (
-            f"{CLASS_TITLES.get(weakest['class'], weakest['class'])} {PHASE_TITLES.get(weakest['phase'], '')}"
-        )
+        where = phases.get(weakest["phase"], f"frame {int(weakest['frame']) + 1}")
+        title = f"{CLASS_TITLES[weakest['class']]}, {where}"
         found.append(
             (mean, {"subject_id": subject_id, "group": weakest["group"], "dice": show(mean), "weakest": title,
                     "weakest_dice": show(number(weakest["dice"]))})

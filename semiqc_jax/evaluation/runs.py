@@ -7,23 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from semiqc_jax.errors import DataError, NothingUsableError
+from semiqc_jax.anatomy import SHORT_AXIS, TASKS, Task
+from semiqc_jax.errors import ConfigError, DataError, NothingUsableError
 from semiqc_jax.evaluation.agreement import defined_mean, summary
+from semiqc_jax.evaluation.cases import MEASURED_COLUMNS
+from semiqc_jax.evaluation.words import compared
 from semiqc_jax.files import number, read_csv, read_json
 
-CLASSES = ("lv", "myo", "rv")
-INDEX_COLUMNS = {
-    "lvedv_mae_ml": "lvedv_ml",
-    "lvesv_mae_ml": "lvesv_ml",
-    "lvef_mae_pct": "lvef_pct",
-    "rvedv_mae_ml": "rvedv_ml",
-    "rvef_mae_pct": "rvef_pct",
-}
-MEASURES = (
-    "dice_mean", *(f"dice_{name}" for name in CLASSES), "hd95_mm", "no_hd95", *INDEX_COLUMNS, "precision_accepted",
-)  # fmt: skip
-ROW_COLUMNS = ("arm", "method", "augmentation", "model", "preset", "labelled", "draw", "seed", *MEASURES,
-               "dice_sd_subjects", "n_subjects", "updates", "run")  # fmt: skip
+FACTS = ("arm", "method", "augmentation", "model", "preset", "labelled", "draw", "seed")
+MORE = ("dice_sd_subjects", "n_subjects", "updates", "run")
 NOT_RECIPE = {  # settings that have a field of their own, or that change no number
     *("method", "step", "selector", "preset", "dataset", "labelled", "labelled_draw", "seed", "augmentation"),
     *("model.name", "data_dir", "inference_batch", "mapping", "devices", "resident_mb", "checkpoint_every"),
@@ -45,16 +37,41 @@ class Run:
     seed: str
     recipe: Mapping[str, str]  # the other settings that make a result, by dotted name
     dataset: str
-    values: Mapping[str, float]  # by `MEASURES`; NaN where unknown
+    task: Task
+    values: Mapping[str, float]  # by `measures`; NaN where unknown
     by_subject: Mapping[str, float]
     dice_sd_subjects: float
     updates: int | None
     path: str
 
     def record(self) -> dict[str, Any]:
-        """The row of the table, by `ROW_COLUMNS`."""
-        known = {name: getattr(self, name) for name in ROW_COLUMNS if hasattr(self, name)}
+        """The row of the table, by `row_columns`."""
+        known = {name: getattr(self, name) for name in (*FACTS, *MORE) if hasattr(self, name)}
         return {**known, **self.values, "n_subjects": len(self.by_subject), "run": self.path}
+
+
+def measures(task: Task) -> tuple[str, ...]:
+    """What is compared between runs of a task, the columns of a table's measurements."""
+    dice = (f"dice_{name}" for name in task.classes)
+    errors = (index.error_name for index in compared(task))
+    return ("dice_mean", *dice, "hd95_mm", "no_hd95", *errors, "precision_accepted")
+
+
+def row_columns(task: Task) -> tuple[str, ...]:
+    """Columns of `table.csv`."""
+    return (*FACTS, *measures(task), *MORE)
+
+
+def task_of(metrics: Mapping[str, Any], where: Path) -> Task:
+    """The task that a `metrics.json` is of; one that does not say is of the short axis.
+
+    Raises:
+        DataError: this version does not know it.
+    """
+    name = metrics.get("task", SHORT_AXIS.name)
+    if name not in TASKS:
+        raise DataError(f"unknown task '{name}'", where, "read it with the version that wrote it")
+    return TASKS[name]
 
 
 def read_runs(runs_dir: Path) -> list[Run]:
@@ -62,6 +79,7 @@ def read_runs(runs_dir: Path) -> list[Run]:
 
     Raises:
         NothingUsableError: no run there.
+        ConfigError: runs are of different tasks.
         DataError: a run is unfinished or not evaluated, its evaluation is of another step or of others than
             its test split, or runs are of different data sets or test subjects.
     """
@@ -85,6 +103,10 @@ def read_runs(runs_dir: Path) -> list[Run]:
         what = f"runs without evaluation/test: {', '.join(bare)}"
         raise DataError(what, runs_dir, "run launch/evaluate.py --split=test on each")
     runs = [_read_run(folder, names[folder], status[folder]) for folder in folders]
+    tasks = {task: [run.path for run in runs if run.task.name == task] for task in {r.task.name for r in runs}}
+    if len(tasks) > 1:
+        what = "; ".join(f"{task}: {', '.join(paths)}" for task, paths in sorted(tasks.items()))
+        raise ConfigError(f"runs of different tasks ({what})", runs_dir, "compare the runs of one task at a time")
     datasets = sorted({run.dataset for run in runs})
     if len(datasets) > 1:
         what = f"runs of different data sets: {', '.join(datasets)}"
@@ -116,16 +138,17 @@ def _read_run(folder: Path, name: str, status: Mapping[str, Any]) -> Run:
     metrics = read_json(evaluation / "metrics.json")
     cases = read_csv(evaluation / "per_case.csv")
     by_subject = _dice_by_subject(cases)
+    task = task_of(metrics, folder)
     try:
         _check_evaluation(folder, metrics["checkpoint"]["step"], status["step"], by_subject)
         dice = metrics["dice"]["all"]
         errors = metrics["indices"]["reference"]
         values = {
             "dice_mean": dice["mean"]["mean"],
-            **{f"dice_{c}": dice[c]["mean"] for c in CLASSES},
+            **{f"dice_{c}": dice[c]["mean"] for c in task.classes},
             "hd95_mm": metrics["hd95_mm"]["all"]["mean"]["mean"],
-            "no_hd95": sum(_lacks_distance(case) for case in cases),
-            **{column: errors[index]["mae"] for column, index in INDEX_COLUMNS.items()},
+            "no_hd95": sum(_lacks_distance(case, task) for case in cases),
+            **{index.error_name: errors[index.name]["mae"] for index in compared(task)},
             "precision_accepted": _last_precision(folder / "evaluation" / "selection.json"),
         }
         model = config.get("model", {})
@@ -140,6 +163,7 @@ def _read_run(folder: Path, name: str, status: Mapping[str, Any]) -> Run:
             seed=str(config.get("seed", "")),
             recipe={key: value for key, value in flat(config) if key not in NOT_RECIPE},
             dataset=str(metrics.get("dataset", "")),
+            task=task,
             values={key: float("nan") if value is None else value for key, value in values.items()},
             by_subject=by_subject,
             dice_sd_subjects=summary(list(by_subject.values()))["sd"],
@@ -162,9 +186,9 @@ def _check_evaluation(folder: Path, step: int, last: int, tested: Mapping[str, f
         raise DataError(f"{what} ({strangers[0]}, ...)", folder, mend)
 
 
-def _lacks_distance(case: Mapping[str, str]) -> bool:
+def _lacks_distance(case: Mapping[str, str], task: Task) -> bool:
     """Whether a class that is drawn on every slice has no distance because it, or its prediction, is empty."""
-    return not case["hd95_mm"] and bool(case["reference_ml"]) and number(case["dice"]) == 0
+    return not case["hd95_mm"] and bool(case[MEASURED_COLUMNS[task.curve][1]]) and number(case["dice"]) == 0
 
 
 def _dice_by_subject(cases: Iterable[Mapping[str, str]]) -> dict[str, float]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from math import isnan
 from pathlib import Path
 from typing import Any
 
@@ -14,19 +15,11 @@ from semiqc_jax.evaluation.files import figure_png
 from semiqc_jax.evaluation.overlays import GalleryItem, gallery_figure
 from semiqc_jax.evaluation.plots import curves_figure
 from semiqc_jax.evaluation.report import data_uri, render, show
+from semiqc_jax.evaluation.words import INDEX, QUANTITIES, gallery_words, undefined_note
 from semiqc_jax.files import write_text
 
 SHOWN, LISTED = 12, 500  # scans in the pictures, in the table
 REASONS_SHOWN = 3
-INDICES_SHOWN = {
-    "lvedv_ml": "LVEDV (ml)",
-    "lvesv_ml": "LVESV (ml)",
-    "lvef_pct": "LVEF (%)",
-    "lvm_g": "LV mass (g)",
-    "rvedv_ml": "RVEDV (ml)",
-    "rvesv_ml": "RVESV (ml)",
-    "rvef_pct": "RVEF (%)",
-}
 
 
 def write_scans_page(
@@ -49,7 +42,7 @@ def write_scans_page(
     """
     rows = sorted(scans, key=lambda scan: scan["score"])[:LISTED]
     cines = {name: curve for name, curve in curves.items() if len(curve) > 1}
-    pictures = [gallery_figure(gallery, task, "end-diastole, lowest scores first")]
+    pictures = [gallery_figure(gallery, task, f"{gallery_words(task)}, lowest scores first")]
     pictures += [curves_figure(cines, task)] if cines else []
     text = render(
         "scans.html",
@@ -57,16 +50,19 @@ def write_scans_page(
         n_scans=len(scans),
         provenance=provenance,
         pictures=[data_uri(figure_png(figure)) for figure in pictures],
-        head=["scan", "score", *INDICES_SHOWN.values()],
-        rows=[_row(scan) for scan in rows],
+        quantity=QUANTITIES[task.curve],
+        head=["scan", "score", *(INDEX[name].title for name in task.indices)],
+        rows=[_row(scan, task) for scan in rows],
+        missing=undefined_note([name for name in task.indices if all(isnan(scan[name]) for scan in scans)]),
         quarantine=quarantine,
     )
     write_text(path, text)
 
 
-def _row(scan: Mapping[str, Any]) -> dict[str, Any]:
+def _row(scan: Mapping[str, Any], task: Task) -> dict[str, Any]:
     reasons = scan["reasons"].split("; ")
     more = len(reasons) - REASONS_SHOWN
     shown = [*reasons[:REASONS_SHOWN], *([f"and {more} more"] if more > 0 else [])]
-    cells = [scan["subject_id"], show(scan["score"], 2), *(show(scan[name], 1) for name in INDICES_SHOWN)]
+    values = (show(scan[name], INDEX[name].digits) for name in task.indices)
+    cells = [scan["subject_id"], show(scan["score"], 2), *values]
     return {"cells": cells, "verdict": scan["verdict"], "reasons": "; ".join(shown)}

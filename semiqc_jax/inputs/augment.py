@@ -1,4 +1,4 @@
-"""On-device augmentation: one gather resamples and deforms a slice; intensities follow."""
+"""On-device augmentation: one gather resamples and deforms a slice and its window of frames; intensities follow."""
 
 from __future__ import annotations
 
@@ -65,9 +65,9 @@ def _transform(u: Float[Array, " 6"], spec: Augmentation) -> tuple[Float[Array, 
 
 
 def _intensity(
-    u: Float[Array, " 6"], noise: Float[Array, "S S"], image: Float[Array, "S S"], spec: Augmentation
-) -> Float[Array, "S S"]:
-    ramp = jnp.linspace(-1, 1, image.shape[0])
+    u: Float[Array, " 6"], noise: Float[Array, "W S S"], image: Float[Array, "W S S"], spec: Augmentation
+) -> Float[Array, "W S S"]:
+    ramp = jnp.linspace(-1, 1, image.shape[-1])
     image = jnp.power(jnp.clip(image, 1e-3, 1.0), jnp.exp(spec.log_gamma * u[0]))
     image = image * jnp.exp(spec.log_contrast * u[1]) + spec.brightness * u[2]
     image = image * (1 + spec.bias_field * (u[3] * ramp[:, None] + u[4] * ramp[None]))
@@ -76,19 +76,24 @@ def _intensity(
 
 def augment_slice(
     key: PRNGKeyArray,
-    image: UInt8[Array, "Y X"],
+    image: UInt8[Array, "W Y X"],
     label: UInt8[Array, "Y X"],
     geometry: Geometry,
     grid: Grid,
     spec: Augmentation,
-) -> tuple[Float[Array, "S S"], Int[Array, "S S"]]:
-    """One slice of native pixels -> standardised image and label on the network's grid."""
+) -> tuple[Float[Array, "S S W"], Int[Array, "S S"]]:
+    """One slice of native pixels -> standardised frames and label on the network's grid.
+
+    The frames of a window share one change of place and of intensity, as those of one scan do; each has noise of its
+    own. Each is standardised by itself, so that a frame looks the same to the network in whatever window it is.
+    """
     # One draw for all numbers: every further one costs seconds of compilation on CPU.
     change_key, noise_key = jax.random.split(key)
     u = jax.random.uniform(change_key, (12,), minval=-1.0)
-    noise = jax.random.normal(noise_key, (grid.size, grid.size))
+    noise = jax.random.normal(noise_key, (image.shape[0], grid.size, grid.size))
     matrix, shift = _transform(u[:6], spec)
     at = network_to_native(grid, geometry, matrix, shift)
-    values = sample_linear(image[..., None].astype(jnp.float32) / 255, at, geometry.extent)[..., 0]
+    values = sample_linear(jnp.moveaxis(image, 0, -1).astype(jnp.float32) / 255, at, geometry.extent)
     target = sample_nearest(label, at, geometry.extent)
-    return standardise(_intensity(u[6:], noise, values, spec)), target.astype(jnp.int32)
+    frames = standardise(_intensity(u[6:], noise, jnp.moveaxis(values, -1, 0), spec))
+    return jnp.moveaxis(frames, 0, -1), target.astype(jnp.int32)

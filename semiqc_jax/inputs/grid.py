@@ -81,6 +81,6 @@ def inside_grid(grid: Grid, at: Float[Array, "... 2"]) -> Array:
 
 
 def standardise(image: Float[Array, "... S S"]) -> Float[Array, "... S S"]:
-    """Zero mean and unit variance over each slice: what every network sees, in training and after."""
+    """Zero mean and unit variance over each frame of a slice: what every network sees, in training and after."""
     mean = image.mean((-2, -1), keepdims=True)
     return (image - mean) / (image.std((-2, -1), keepdims=True) + 1e-3)

@@ -18,10 +18,10 @@ CANVAS_STEP = 32
 
 
 class Slices(NamedTuple):
-    """M slices in native pixels on one canvas; JAX's arrays or NumPy's."""
+    """M slices in native pixels on one canvas, each with its window of frames; JAX's arrays or NumPy's."""
 
-    image: UInt8[Any, "M Y X"]
-    label: UInt8[Any, "M Y X"]
+    image: UInt8[Any, "M W Y X"]
+    label: UInt8[Any, "M Y X"]  # of the frame in the middle
     labelled: Bool[Any, "M C"]  # class c is drawn
     geometry: Geometry
 
@@ -29,7 +29,7 @@ class Slices(NamedTuple):
 class Batch(NamedTuple):
     """What a training method learns from: B slices on the network's grid."""
 
-    image: Float[Array, "B S S 1"]
+    image: Float[Array, "B S S W"]
     label: Int[Array, "B S S"]
     labelled: Bool[Array, "B C"]
 
@@ -57,6 +57,12 @@ def on_canvas(pixels: NDArray[np.uint8], canvas: tuple[int, int]) -> NDArray[np.
     return np.pad(pixels, pad)
 
 
+def window_frames(frame: int, n_frames: int, window: int) -> Int[np.ndarray, " W"]:
+    """Frames [W] around one of a cine of `n_frames`, which is in the middle; the cycle closes and may be run through
+    more than once."""
+    return (frame + np.arange(window) - window // 2) % n_frames
+
+
 def cumulative(weight: NDArray[np.floating]) -> Float[np.ndarray, " M"]:
     """Cumulative distribution [M] that `draw` samples slices from; weights need not sum to 1."""
     total = np.cumsum(np.asarray(weight, np.float64))
@@ -81,4 +87,4 @@ def make_batch(keys: PRNGKeyArray, rows: Slices, grid: Grid, spec: Augmentation)
     image, label = jax.vmap(lambda k, i, y, g: augment_slice(k, i, y, g, grid, spec))(
         keys, rows.image, rows.label, rows.geometry
     )
-    return Batch(image[..., None], label, rows.labelled)
+    return Batch(image, label, rows.labelled)

@@ -6,14 +6,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-import flax.linen as nn
 import jax.numpy as jnp
 
 from semiqc_jax.models.fcn import FCN
 from semiqc_jax.models.layers import NORMS
+from semiqc_jax.models.network import Network
 from semiqc_jax.models.unet import UNet
+from semiqc_jax.models.unet_lstm import UNetLSTM
 
-NETWORKS: Mapping[str, type[nn.Module]] = MappingProxyType({"unet": UNet, "fcn": FCN})
+NETWORKS: Mapping[str, type[Network]] = MappingProxyType({"unet": UNet, "fcn": FCN, "unet_lstm": UNetLSTM})
 DTYPES = MappingProxyType({"float32": jnp.float32, "bfloat16": jnp.bfloat16})
 
 __all__ = ["DTYPES", "NETWORKS", "NORMS", "NetworkSpec", "build_network"]
@@ -30,9 +31,10 @@ class NetworkSpec:
     norm: str
     dropout: float  # U-Net: scale of the published rates; 0 turns dropout off
     dtype: str = "float32"
+    window: int = 1  # frames around the one that is segmented, itself in the middle
 
 
-def build_network(spec: NetworkSpec, axis_name: str | None = None) -> nn.Module:
+def build_network(spec: NetworkSpec, axis_name: str | None = None) -> Network:
     """The network of a specification.
 
     Args:

@@ -2,40 +2,29 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from semiqc_jax.models.layers import ConvNorm
+from semiqc_jax.models.network import Network
 
 CONVOLUTIONS = (2, 2, 3, 3, 3)  # 3 x 3 convolutions a level
 
 
-class FCN(nn.Module):
+class FCN(Network):
     """VGG-like encoder whose levels are each brought to 2 * base channels and full size, then joined.
 
     Downsampling is by convolutions of stride 2, upsampling bilinear after each level's 1 x 1 convolution; two
-    more 1 x 1 convolutions of 4 * base channels stand between the concatenation and the output.
+    more 1 x 1 convolutions of 4 * base channels stand between the concatenation and the output. Frames of a window are
+    input channels.
     """
 
-    n_classes: int  # foreground classes C
-    base: int = 16
-    depth: int = 5
-    norm: str = "batch"
     dropout: float = 0.0  # not used: the published network has none
-    dtype: Any = jnp.float32
-    axis_name: str | None = None
-
-    @property
-    def divisor(self) -> int:
-        """Height and width must be multiples of this."""
-        return 2 ** (self.depth - 1)
 
     @nn.compact
-    def __call__(self, x: Float[Array, "B H W 1"], train: bool = False) -> Float[Array, "B H W C+1"]:
+    def __call__(self, x: Float[Array, "B H W T"], train: bool = False) -> Float[Array, "B H W C+1"]:
         conv = {"norm": self.norm, "dtype": self.dtype, "axis_name": self.axis_name}
         size = x.shape[1:3]
         branches = []

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from semiqc_jax.models.layers import ConvNorm, max_pool_2x2, upsample_nearest
+from semiqc_jax.models.network import Network
 
 DROPOUT = (0.05, 0.1, 0.2, 0.3, 0.5)  # encoder level by level, the deepest last
 
@@ -30,28 +31,22 @@ class DoubleConv(nn.Module):
         return ConvNorm(self.features, **conv)(x, train)
 
 
-class UNet(nn.Module):
-    """Encoder and decoder of `depth` levels with `base * 2**level` filters and skip connections.
+class UNetFeatures(Network):
+    """Encoder and decoder of `depth` levels with `base * 2**level` filters and skip connections, no output layer.
 
     Upsampling is a 1 x 1 convolution at the low resolution followed by nearest-neighbour repetition, which
     commute; it trains several times faster on CPU than a transposed convolution.
     """
 
-    n_classes: int  # foreground classes C
-    base: int = 16
-    depth: int = 5
-    norm: str = "batch"
     dropout: float = 1.0  # scale of the published rates; 0 turns dropout off
-    dtype: Any = jnp.float32
-    axis_name: str | None = None
-
-    @property
-    def divisor(self) -> int:
-        """Height and width must be multiples of this."""
-        return 2 ** (self.depth - 1)
 
     @nn.compact
-    def __call__(self, x: Float[Array, "B H W 1"], train: bool = False) -> Float[Array, "B H W C+1"]:
+    def __call__(self, x: Float[Array, "B H W T"], train: bool = False) -> Float[Array, "B H W base"]:
+        return self.features(x, train)
+
+    @nn.nowrap  # its layers are those of the module that calls it
+    def features(self, x: Float[Array, "B H W T"], train: bool) -> Float[Array, "B H W base"]:
+        """The features at full size that the output layer sees."""
         rates = [self.dropout * rate for rate in DROPOUT[: self.depth - 1]] + [self.dropout * DROPOUT[-1]]
         block = {"norm": self.norm, "dtype": self.dtype, "axis_name": self.axis_name}
         skips = []
@@ -64,4 +59,13 @@ class UNet(nn.Module):
             x = nn.Conv(self.base * 2**level, (1, 1), dtype=self.dtype)(x)
             x = jnp.concatenate([skips[level], upsample_nearest(x, 2)], axis=-1)
             x = DoubleConv(self.base * 2**level, 0.0, **block)(x, train)
+        return x
+
+
+class UNet(UNetFeatures):
+    """The features and a 3 x 3 output convolution; frames of a window are input channels."""
+
+    @nn.compact
+    def __call__(self, x: Float[Array, "B H W T"], train: bool = False) -> Float[Array, "B H W C+1"]:
+        x = self.features(x, train)
         return nn.Conv(self.n_classes + 1, (3, 3), dtype=self.dtype)(x).astype(jnp.float32)

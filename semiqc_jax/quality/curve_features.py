@@ -9,7 +9,8 @@ from __future__ import annotations
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
-from semiqc_jax.quality.shape_features import LV, MYO, RV, Scalars, valid_slices
+from semiqc_jax.quality.checks import Scalars
+from semiqc_jax.quality.shape_features import LV, MYO, RV, valid_slices
 from semiqc_jax.segmentation.evidence import Evidence
 
 MYOCARDIAL_DENSITY = 1.05  # g/ml

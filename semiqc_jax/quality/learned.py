@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -17,7 +18,10 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 from numpy.typing import NDArray
 
-from semiqc_jax.quality.features import DOWNSTREAM, FEATURE_INDEX, FEATURES, features
+from semiqc_jax.anatomy import TASKS
+from semiqc_jax.errors import DataError
+from semiqc_jax.quality.checks import Checks
+from semiqc_jax.quality.features import features
 from semiqc_jax.quality.score import Quality
 from semiqc_jax.segmentation.evidence import Evidence
 
@@ -30,7 +34,7 @@ CONFIDENCE_MIDDLE, CONFIDENCE_SOFTNESS = 0.88, 0.02  # sigmoid((confidence - mid
 class Machine(NamedTuple):
     """The numbers of a fitted classifier: F features, S support vectors."""
 
-    columns: Int[Array, " F"]  # which of `FEATURES`
+    columns: Int[Array, " F"]  # which of the task's features
     centre: Float[Array, " F"]
     scale: Float[Array, " F"]
     vectors: Float[Array, "S F"]
@@ -42,8 +46,9 @@ class Machine(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Classifier:
-    """A fitted judge and what it rests on."""
+    """A fitted judge of one task and what it rests on."""
 
+    checks: Checks  # those of its task: it looks at their features
     machine: Machine
     target: float  # the Dice that counts as good
     learned_from: str  # whose masks; named wherever a score is shown
@@ -61,15 +66,17 @@ def fit(
     dice: NDArray | Array,
     target: float,
     learned_from: str,
+    checks: Checks,
     groups: Sequence[int] | NDArray | None = None,
 ) -> Classifier:
     """Fit a judge. scikit-learn is needed here alone.
 
     Args:
-        values: [N, F] of `features`, all columns; features that need a softmax or never vary are left out.
+        values: [N, F] of `features`, all columns; features that need a softmax or an image or never vary are left out.
         dice: [N] true Dice of the N segmentations.
         target: the Dice that counts as good.
         learned_from: whose masks these are, in words.
+        checks: those of the task; `values` are their features.
         groups: [N] the subject that each came from, by default one each. Platt scaling is fitted to
             predictions for subjects that the machine has not seen.
 
@@ -84,7 +91,7 @@ def fit(
     n_groups = len(np.unique(groups))
     if n_groups < 2:
         raise ValueError("a judge is fitted to segmentations of at least two subjects")
-    columns = np.array([i for i in DOWNSTREAM if np.ptp(values[:, i]) > 1e-6])
+    columns = np.array([i for i in checks.learnable if np.ptp(values[:, i]) > 1e-6])
     low, centre, high = np.quantile(values[:, columns], [0.25, 0.5, 0.75], axis=0)
     spread = values[:, columns].std(0)
     scale = np.maximum(high - low, 0.1 * spread)
@@ -97,7 +104,7 @@ def fit(
     svm.fit(inputs, dice)
     numbers = (centre, scale, svm.support_vectors_, svm.dual_coef_[0], svm.intercept_[0], slope, offset)
     machine = Machine(jnp.asarray(columns, jnp.int32), *(jnp.asarray(x, jnp.float32) for x in numbers))
-    return Classifier(machine, float(target), learned_from)
+    return Classifier(checks, machine, float(target), learned_from)
 
 
 def _platt(predicted: NDArray, good: NDArray, target: float) -> tuple[float, float]:
@@ -119,12 +126,12 @@ def expected_dice(values: Float[Array, "N F"], machine: Machine) -> Float[Array,
     return jnp.exp(-SVM_GAMMA * square) @ machine.weights + machine.bias
 
 
-@jax.jit
-def _assess(evidence: Evidence, machine: Machine, trust: Float[Array, ""]) -> Quality:
-    values = features(evidence)
+@partial(jax.jit, static_argnames="checks")
+def _assess(evidence: Evidence, machine: Machine, trust: Float[Array, ""], checks: Checks) -> Quality:
+    values = features(evidence, checks)
     dice = expected_dice(values, machine)
     probability = jax.nn.sigmoid(machine.slope * dice + machine.offset)
-    confidence = values[:, FEATURE_INDEX["confidence"]]
+    confidence = values[:, checks.index["confidence"]]
     confident = jax.nn.sigmoid((confidence - CONFIDENCE_MIDDLE) / CONFIDENCE_SOFTNESS)
     return Quality(probability ** (1 - trust) * confident**trust, (probability < 0.5)[:, None], dice[:, None])
 
@@ -136,7 +143,8 @@ def assess_learned(evidence: Evidence, classifier: Classifier, use_confidence: b
     sigmoid((confidence - 0.88) / 0.02).
     The flag says that P(Dice >= target) < 1/2, whatever the confidence.
     """
-    return _assess(evidence, classifier.machine, jnp.float32(0.5 if use_confidence else 0.0))
+    trust = jnp.float32(0.5 if use_confidence else 0.0)
+    return _assess(evidence, classifier.machine, trust, classifier.checks)
 
 
 def learned_reasons(row: Quality, classifier: Classifier) -> list[str]:
@@ -151,21 +159,38 @@ def learned_reasons(row: Quality, classifier: Classifier) -> list[str]:
 def to_arrays(classifier: Classifier) -> dict[str, NDArray]:
     """The classifier as plain arrays for `numpy.savez`; texts are unicode arrays, nothing needs pickle."""
     arrays = {name: np.asarray(x) for name, x in classifier.machine._asdict().items()}
-    names = [FEATURES[i].name for i in arrays.pop("columns")]
-    texts = {"features": np.array(names), "learned_from": np.array(classifier.learned_from)}
+    checks = classifier.checks
+    texts = {
+        "features": np.array([checks.features[i].name for i in arrays.pop("columns")]),
+        "learned_from": np.array(classifier.learned_from),
+        "task": np.array(checks.task),
+        "classes": np.array(TASKS[checks.task].classes),
+    }
     return {**arrays, **texts, "target": np.array(classifier.target)}
 
 
-def from_arrays(arrays: Mapping[str, NDArray]) -> Classifier:
-    """The classifier that `to_arrays` took apart (an opened .npz will do).
+def from_arrays(arrays: Mapping[str, NDArray], checks: Checks, where: object = "classifier") -> Classifier:
+    """The classifier that `to_arrays` took apart (an opened .npz will do). One without a task is of the short axis.
+
+    Args:
+        checks: those of the task that it is to judge.
+        where: the file that an error names.
 
     Raises:
-        ValueError: it uses features that this version does not have.
+        DataError: it judges another task, or uses classes or features that this version does not have.
     """
+    task = str(arrays["task"]) if "task" in arrays else "short_axis"
+    mend = "delete the file: the judge is then fitted anew"
+    if task != checks.task:
+        raise DataError(f"the judge is for the task '{task}', not '{checks.task}'", where, mend)
+    classes = TASKS[task].classes
+    stored = tuple(str(name) for name in arrays["classes"]) if "classes" in arrays else classes
+    if stored != classes:
+        raise DataError(f"the judge knows the classes {', '.join(stored)}, not {', '.join(classes)}", where, mend)
     names = [str(name) for name in arrays["features"]]
-    unknown = sorted({*names} - {*FEATURE_INDEX})
+    unknown = sorted({*names} - {*checks.index})
     if unknown:
-        raise ValueError(f"the classifier uses unknown features {', '.join(unknown)}")
-    columns = jnp.array([FEATURE_INDEX[name] for name in names], jnp.int32)
+        raise DataError(f"the judge uses unknown features {', '.join(unknown)}", where, mend)
+    columns = jnp.array([checks.index[name] for name in names], jnp.int32)
     numbers = {name: jnp.asarray(arrays[name]) for name in Machine._fields if name != "columns"}
-    return Classifier(Machine(columns, **numbers), float(arrays["target"]), str(arrays["learned_from"]))
+    return Classifier(checks, Machine(columns, **numbers), float(arrays["target"]), str(arrays["learned_from"]))

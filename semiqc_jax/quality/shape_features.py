@@ -1,8 +1,8 @@
 """Features of where one subject's structures lie: slice-area profiles, pieces, borders and centroids.
 
-Every function takes one subject's `Evidence` (no leading N) of the short axis (LV, myocardium, RV) and
-returns named scalars. None depends on the base-to-apex direction or on padding. A structure that is found
-nowhere gives the worst value.
+Every function takes one subject's `Evidence` (no leading N) of the short axis (LV, myocardium, RV) and returns
+named scalars; that on confidence serves any task. None depends on the base-to-apex direction or on padding. A
+structure that is found nowhere gives the worst value.
 """
 
 from __future__ import annotations
@@ -10,13 +10,12 @@ from __future__ import annotations
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
+from semiqc_jax.quality.checks import Scalars
 from semiqc_jax.segmentation.evidence import Evidence
 
 LV, MYO, RV = 0, 1, 2
 TEN_PIXELS_MM2 = 32.4  # ten pixels of 1.8 mm: what the UK Biobank checks take for "present"
 WORST_ROUGHNESS, WORST_DISTANCE_MM, WORST_IRREGULARITY, WORST_EXTRA_PIECES = 4.0, 30.0, 10.0, 5.0
-
-Scalars = dict[str, Float[Array, ""]]
 
 
 def valid_slices(subject: Evidence) -> Bool[Array, "T Z"]:

@@ -57,6 +57,9 @@ def evaluate_run(
     subjects = [cohort.index(i) for i in splits[split]]
     subjects = [i for i in subjects if cohort.subjects[i].has_label]
     model, checkpoint = open_model(run, step)
+    if model.task != cohort.task:
+        what = f"the run segments '{model.task.name}', the data set is of '{cohort.task.name}'"
+        raise ConfigError(what, cohort.name, "evaluate it on a data set of the same task")
     segmenter = Segmenter.of(model, Devices.of(), config["inference_batch"])
     header = {"dataset": cohort.name, "split": split, "protocol": protocol, "checkpoint": dict(checkpoint)}
     name = split if protocol == "native" else f"{split}_{protocol}"

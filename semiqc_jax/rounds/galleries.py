@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from semiqc_jax.downstream.curves import curves_from_areas, slice_extent_mm
+from semiqc_jax.downstream.curves import curves_from_areas, task_extent_mm
 from semiqc_jax.downstream.phases import phases
 from semiqc_jax.evaluation.files import write_figure
-from semiqc_jax.evaluation.overlays import GalleryItem, gallery_figure
+from semiqc_jax.evaluation.overlays import GalleryItem, gallery_figure, gallery_views
+from semiqc_jax.evaluation.words import gallery_words
 from semiqc_jax.files import number, read_csv
 from semiqc_jax.rounds.pool import Pool
 
@@ -28,10 +29,11 @@ def write_galleries(pool: Pool) -> None:
             continue
         shown = best_and_worst(chosen, SHOWN)
         column = ranked_by(rows).replace("_", " ")
-        title = f"{name.capitalize()} ({len(chosen)}): end-diastole as segmented, by {column}"
+        task = pool.cohort.task
+        title = f"{name.capitalize()} ({len(chosen)}): {gallery_words(task)} as segmented, by {column}"
         if len(shown) < len(chosen):
             title += f"; the {SHOWN} best and the {SHOWN} worst"
-        write_figure(path, gallery_figure([_item(pool, row) for row in shown], pool.cohort.task, title))
+        write_figure(path, gallery_figure([_item(pool, row) for row in shown], task, title))
 
 
 def best_and_worst(rows: Sequence[Mapping[str, str]], count: int) -> list[Mapping[str, str]]:
@@ -50,16 +52,17 @@ def ranked_by(rows: Sequence[Mapping[str, str]]) -> str:
 
 
 def _item(pool: Pool, row: Mapping[str, Any]) -> GalleryItem:
-    """A subject at its predicted end-diastole; its truth is not looked at."""
+    """A subject at its predicted end-diastole, or its plane over the cycle; its truth is not looked at."""
     subject_id = row["subject_id"]
     i = pool.cohort.index(subject_id)
     subject = pool.cohort.subjects[i]
     areas = pool.store.statistics(subject_id)["area_mm2"]
-    extent = slice_extent_mm(np.asarray(subject.slice_position_mm), subject.spacing_mm[0])
-    ed = int(phases(curves_from_areas(areas, extent)[:, 0])[0])
-    slices = range(subject.n_slices)
-    image = np.stack([pool.cohort.slice_image(i, ed, z) for z in slices])
-    label = np.stack([pool.store.label_slice(subject_id, ed, z) for z in slices])
+    task = pool.cohort.task
+    extent = task_extent_mm(np.asarray(subject.slice_position_mm), subject.spacing_mm[0], task)
+    ed = int(phases(curves_from_areas(areas, extent), task)[0])
+    views = gallery_views(task, subject.n_frames, subject.n_slices, ed)
+    image = np.stack([pool.cohort.slice_image(i, t, z) for t, z in views])
+    label = np.stack([pool.store.label_slice(subject_id, t, z) for t, z in views])
     reason = row["reasons"].split("; ")[0]
     column = ranked_by([row])
     caption = f"{column.replace('_', ' ')} {number(row[column]):.2f}\n{reason}"

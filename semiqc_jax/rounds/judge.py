@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from functools import partial
 
+from semiqc_jax.quality.checks import Checks
 from semiqc_jax.quality.rules import assess_rules, configure_rules, reasons
 from semiqc_jax.quality.score import Quality
 from semiqc_jax.segmentation.evidence import Evidence
@@ -21,8 +22,12 @@ class Judge:
     learned_from: str | None = None
 
 
-def rules_judge(use_confidence: bool, off: Collection[str] = ()) -> Judge:
-    """Explicit rules without those that are `off`; learned from nothing."""
-    rules = configure_rules(off, use_confidence)
-    assess = partial(assess_rules, rules=rules, use_confidence=use_confidence)
-    return Judge("quality_rules", assess, partial(reasons, rules=rules))
+def rules_judge(checks: Checks, use_confidence: bool, off: Collection[str] = ()) -> Judge:
+    """A task's explicit rules without those that are `off`; learned from nothing.
+
+    Raises:
+        ConfigError: `off` names a rule that the task does not have, or no rule is left.
+    """
+    checks = configure_rules(checks, off, use_confidence)
+    assess = partial(assess_rules, checks=checks, use_confidence=use_confidence)
+    return Judge("quality_rules", assess, partial(reasons, checks=checks))

@@ -10,12 +10,14 @@ import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 
+from semiqc_jax.anatomy import TASKS
 from semiqc_jax.datasets.cohort import Cohort
-from semiqc_jax.datasets.phantom import PhantomSpec, phantom_subject
+from semiqc_jax.datasets.phantom import parse_spec, phantom_subject
 from semiqc_jax.downstream.curves import slice_extent_mm
 from semiqc_jax.files import write_bytes
 from semiqc_jax.inputs.grid import Geometry, Grid, network_to_native, sample_nearest
 from semiqc_jax.progress import progress
+from semiqc_jax.quality.checks import Checks
 from semiqc_jax.quality.features import features
 from semiqc_jax.quality.learned import (
     Classifier,
@@ -25,30 +27,37 @@ from semiqc_jax.quality.learned import (
     learned_reasons,
     to_arrays,
 )
+from semiqc_jax.quality.tasks import checks_of
 from semiqc_jax.quality.training_set import corrupted_training_set
 from semiqc_jax.rounds.judge import Judge, rules_judge
 from semiqc_jax.settings import Settings
 
-HEARTS = 24
+SUBJECTS = 24
 COPIES = 480
 PHANTOM_SEED = 9001  # no demo cohort uses it: the judge never learns from subjects that it judges
-FRAMES = 10
+FRAMES = 8
 
 
 def judge_for(settings: Settings, cohort: Cohort, folder: Path) -> Judge:
-    """The judge that the settings name."""
-    quality = settings.quality
+    """The judge of the cohort's task that the settings name.
+
+    Raises:
+        ConfigError: the rules that are switched off are not those of the task.
+        DataError: the judge in `folder` was fitted to another task.
+    """
+    quality, checks = settings.quality, checks_of(cohort.task.name)
     if quality.name == "rules":
-        return rules_judge(quality.use_confidence, quality.off)
+        return rules_judge(checks, quality.use_confidence, quality.off)
     path = folder / "quality" / "classifier.npz"
     if not path.exists():
         grid = Grid(settings.grid.size, settings.grid.pixel_mm)
         two_phases = max(s.n_frames for s in cohort.subjects) < 3
         buffer = io.BytesIO()
-        np.savez_compressed(buffer, **to_arrays(_learn(grid, two_phases, quality.target_dice)))  # type: ignore[arg-type]
+        learned = _learn(checks, grid, two_phases, quality.target_dice)
+        np.savez_compressed(buffer, **to_arrays(learned))  # type: ignore[arg-type]
         write_bytes(path, buffer.getvalue())
     with np.load(path, allow_pickle=False) as data:
-        classifier = from_arrays(data)
+        classifier = from_arrays(data, checks, path)
     return Judge(
         "quality_learned",
         lambda evidence: assess_learned(evidence, classifier, quality.use_confidence),
@@ -57,29 +66,24 @@ def judge_for(settings: Settings, cohort: Cohort, folder: Path) -> Judge:
     )
 
 
-def _learn(grid: Grid, two_phases: bool, target: float) -> Classifier:
-    """Fit to phantom hearts whose masks were broken on purpose: no label of the cohort is used."""
-    spec = PhantomSpec(
-        n_subjects=HEARTS,
-        seed=PHANTOM_SEED,
-        size=grid.size,
-        fov_mm=grid.size * grid.pixel_mm,
-        n_frames=FRAMES,
-    )
+def _learn(checks: Checks, grid: Grid, two_phases: bool, target: float) -> Classifier:
+    """Fit to phantoms of the task whose masks were broken on purpose: no label of the cohort is used."""
+    task, fov_mm = TASKS[checks.task], grid.size * grid.pixel_mm
+    wanted = f"subjects={SUBJECTS},seed={PHANTOM_SEED},size={grid.size},fov={fov_mm},frames={FRAMES}"
+    spec = parse_spec(wanted, task)
     labels, extents = [], []
-    with progress("masks for the learned judge", HEARTS, "hearts") as advance:
-        for index in range(HEARTS):
+    with progress("masks for the learned judge", SUBJECTS, "subjects") as advance:
+        for index in range(SUBJECTS):
             study, truth = phantom_subject(spec, index)
             label = study.label if study.label is not None else np.zeros(study.shape, np.uint8)
             frames = [truth.ed_frame, truth.es_frame] if two_phases else list(range(FRAMES))
             labels.append(_on_grid(label[frames], study.spacing_mm[1:], grid))
             extents.append(np.asarray(slice_extent_mm(study.slice_position_mm, study.spacing_mm[0])))
             advance()
-    evidence, dice = corrupted_training_set(
-        jax.random.key(PHANTOM_SEED), labels, grid.pixel_mm, extents, COPIES
-    )
-    source = f"{HEARTS} phantom hearts, {COPIES} masks broken on purpose"
-    return fit(features(evidence), dice, target, source, np.arange(COPIES) % HEARTS)
+    key = jax.random.key(PHANTOM_SEED)
+    evidence, dice = corrupted_training_set(key, labels, grid.pixel_mm, extents, COPIES, task)
+    source = f"{SUBJECTS} phantom subjects, {COPIES} masks broken on purpose"
+    return fit(features(evidence, checks), dice, target, source, checks, np.arange(COPIES) % SUBJECTS)
 
 
 def _on_grid(label: NDArray[np.uint8], pixel_mm: tuple[float, float], grid: Grid) -> NDArray[np.uint8]:

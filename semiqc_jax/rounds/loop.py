@@ -15,12 +15,14 @@ from semiqc_jax.inputs.augment import AUGMENTATIONS
 from semiqc_jax.parallel import Devices
 from semiqc_jax.pipeline import Segmenter
 from semiqc_jax.progress import progress
+from semiqc_jax.quality.rules import configure_rules
+from semiqc_jax.quality.tasks import checks_of
 from semiqc_jax.rounds.judge import Judge
 from semiqc_jax.rounds.pool import Pool, choose, segment_pool
 from semiqc_jax.rounds.run_folder import MetricsLog, claim, locked, write_status
 from semiqc_jax.rounds.sources import Canvas, Source, labelled_source, pseudo_source
 from semiqc_jax.rounds.stage import Trainer
-from semiqc_jax.settings import Settings, stage0_identity
+from semiqc_jax.settings import Settings, stage0_identity, with_defaults
 from semiqc_jax.training.loop import Hooks, StopRequest, stop_on_sigterm
 from semiqc_jax.training.step import TrainState
 
@@ -44,6 +46,7 @@ def run(settings: Settings, cohort: Cohort, folder: Path, make_judge: Any) -> No
         raise ConfigError("no unlabelled subjects are left", "config.labelled", "label fewer, or selector none")
     trainer = Trainer(settings, cohort, devices)
     trainer.check()
+    configure_rules(checks_of(cohort.task.name), settings.quality.off, settings.quality.use_confidence)
     keep = [settings.stage_end(stage) for stage in range(settings.rounds + 1)]
     with locked(folder):
         claim(folder, settings, splits)
@@ -67,7 +70,7 @@ class _Loop:
         self.labelled = [self.cohort.index(i) for i in labelled]
         self.pool = tuple(self.cohort.index(i) for i in pool)
         reach = AUGMENTATIONS[self.settings.augmentation].reach_mm(trainer.grid)
-        self.canvas = Canvas.of(self.cohort, reach)
+        self.canvas = Canvas.of(self.cohort, reach, self.settings.model.window)
         self.judge: Judge | None = None
         self.segmenter: Segmenter | None = None
 
@@ -143,7 +146,7 @@ class _Loop:
         """Take over the finished stage 0 of another run with the same settings."""
         settings, other = self.settings, Path(self.settings.stage0_from)
         theirs, ours = (
-            stage0_identity(c) for c in (read_json(other / "config.json"), settings.to_dict())
+            stage0_identity(c) for c in (with_defaults(read_json(other / "config.json")), settings.to_dict())
         )
         different = [k for k in ours if theirs.get(k) != ours[k]]
         if different or read_json(other / "splits.json") != read_json(self.folder / "splits.json"):

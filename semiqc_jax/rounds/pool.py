@@ -23,7 +23,7 @@ from semiqc_jax.progress import progress
 from semiqc_jax.quality.score import Quality
 from semiqc_jax.rounds.judge import Judge
 from semiqc_jax.rounds.store import SUBJECTS_PER_SHARD, PseudoStore
-from semiqc_jax.segmentation.assemble import assemble_evidence
+from semiqc_jax.segmentation.assemble import MEASURED, assemble_evidence
 from semiqc_jax.segmentation.evidence import Evidence
 from semiqc_jax.selection import CHOSEN, Selection, mean_confidence, select
 from semiqc_jax.settings import Settings
@@ -76,6 +76,7 @@ def segment_pool(
     A selection that was made from other pseudo-labels counts no more.
     """
     pool.manifest.unlink(missing_ok=True)
+    provenance = {**provenance, "statistics": list(MEASURED)}  # those of an older version are made anew
     store, n = pool.store, len(pool.subjects)
     shards = [
         (i, pool.subjects[at : at + SUBJECTS_PER_SHARD]) for i, at in enumerate(range(0, n, SUBJECTS_PER_SHARD))

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from semiqc_jax.datasets.cohort import Cohort, Subject, read_truth
+from semiqc_jax.datasets.cohort import Cohort, read_truth
 from semiqc_jax.errors import ConfigError
 from semiqc_jax.inputs.grid import Geometry
-from semiqc_jax.inputs.slices import Slices, canvas_of, central, cumulative, on_canvas
+from semiqc_jax.inputs.slices import Slices, canvas_of, central, cumulative, on_canvas, window_frames
 from semiqc_jax.inputs.streams import stack_slices
 from semiqc_jax.rounds.store import PseudoStore
 from semiqc_jax.training.step import Resident
@@ -35,36 +35,45 @@ class Source:
 
 @dataclass(frozen=True)
 class Canvas:
-    """Cuts slices to what training can reach and pads them to one size."""
+    """Cuts slices to what training can reach, pads them to one size, and gives each its window of frames."""
 
     size: tuple[int, int]
     reach_mm: float
+    window: int
 
     @classmethod
-    def of(cls, cohort: Cohort, reach_mm: float) -> Canvas:
+    def of(cls, cohort: Cohort, reach_mm: float, window: int = 1) -> Canvas:
         """The canvas that holds every slice of a cohort."""
         cut = [central(s.shape, s.spacing_mm[1:], reach_mm) for s in cohort.subjects]
-        return cls(canvas_of([(y.stop - y.start, x.stop - x.start) for y, x in cut]), reach_mm)
+        return cls(canvas_of([(y.stop - y.start, x.stop - x.start) for y, x in cut]), reach_mm, window)
 
-    def put(
-        self, subject: Subject, image: NDArray[np.uint8], label: NDArray[np.uint8], labelled: NDArray[np.bool_]
+    @property
+    def bytes(self) -> int:
+        """Of one slice: its frames and its label."""
+        return (self.window + 1) * self.size[0] * self.size[1]
+
+    def read(
+        self, cohort: Cohort, place: Place, label: NDArray[np.uint8], labelled: NDArray[np.bool_]
     ) -> Slices:
-        """One slice of a subject, without a leading axis."""
+        """One slice of a cohort, with its label [Y, X], without a leading axis; reads the frames of its window."""
+        i, t, z = place
+        subject = cohort.subjects[i]
+        frames = window_frames(t, subject.n_frames, self.window).tolist()
+        images = {frame: cohort.slice_image(i, frame, z) for frame in set(frames)}
         part = central(subject.shape, subject.spacing_mm[1:], self.reach_mm)
-        extent = np.array(image[part].shape, np.float32)
-        geometry = Geometry(extent, np.array(subject.spacing_mm[1:], np.float32))
-        return Slices(on_canvas(image[part], self.size), on_canvas(label[part], self.size), labelled, geometry)
+        image = np.stack([images[frame][part] for frame in frames])
+        geometry = Geometry(np.array(image.shape[1:], np.float32), np.array(subject.spacing_mm[1:], np.float32))
+        return Slices(on_canvas(image, self.size), on_canvas(label[part], self.size), labelled, geometry)
 
 
 def labelled_source(cohort: Cohort, subjects: Sequence[int], canvas: Canvas) -> Source:
     """Every slice of the labelled subjects on which something is drawn, each as often as the others."""
-    rows: list[Slices] = []
+    rows: list[tuple[Place, NDArray[np.uint8], NDArray[np.bool_]]] = []
     for i in subjects:
-        image = cohort.image(i)
         label, labelled = read_truth(cohort, i)
-        for t, z in np.argwhere(labelled.any(-1)):
-            rows.append(canvas.put(cohort.subjects[i], image[t, z], label[t, z], labelled[t, z]))
-    return _source(rows.__getitem__, np.ones(len(rows)), canvas)
+        for t, z in np.argwhere(labelled.any(-1)).tolist():
+            rows.append(((i, t, z), label[t, z].copy(), labelled[t, z]))
+    return _source(lambda i: canvas.read(cohort, *rows[i]), np.ones(len(rows)), canvas)
 
 
 def pseudo_source(
@@ -79,7 +88,7 @@ def pseudo_source(
     Raises:
         ConfigError: the selection kept nothing.
     """
-    chosen = [(subjects[n], int(t), int(z)) for n, t, z in np.argwhere(weight > 0)]
+    chosen: list[Place] = [(subjects[n], t, z) for n, t, z in np.argwhere(weight > 0).tolist()]
     if not chosen:
         mend = "lower config.threshold or choose another config.policy, in another workdir"
         raise ConfigError("the selection kept no subject", store.folder.parent, mend)
@@ -87,12 +96,11 @@ def pseudo_source(
 
     def read(i: int) -> Slices:
         subject, t, z = chosen[i]
-        info = cohort.subjects[subject]
-        label = store.label_slice(info.subject_id, t, z)
-        return canvas.put(info, cohort.slice_image(subject, t, z), label, everything)
+        label = store.label_slice(cohort.subjects[subject].subject_id, t, z)
+        return canvas.read(cohort, chosen[i], label, everything)
 
     return _source(read, weight[weight > 0], canvas)
 
 
 def _source(read: Callable[[int], Slices], weight: NDArray[np.floating], canvas: Canvas) -> Source:
-    return Source(len(weight), read, cumulative(weight), 2 * len(weight) * canvas.size[0] * canvas.size[1])
+    return Source(len(weight), read, cumulative(weight), len(weight) * canvas.bytes)

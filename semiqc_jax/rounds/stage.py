@@ -40,7 +40,8 @@ class Trainer:
     def network(self) -> NetworkSpec:
         """The network of the run."""
         m = self.settings.model
-        return NetworkSpec(m.name, self.cohort.task.n_classes, m.base, m.depth, m.norm, m.dropout, m.dtype)
+        n_classes = self.cohort.task.n_classes
+        return NetworkSpec(m.name, n_classes, m.base, m.depth, m.norm, m.dropout, m.dtype, m.window)
 
     @property
     def grid(self) -> Grid:
@@ -77,7 +78,7 @@ class Trainer:
     def fresh(self) -> TrainState:
         """The state before the first update."""
         size = self.grid.size
-        example = np.zeros((1, size, size, 1), np.float32)
+        example = np.zeros((1, size, size, self.network.window), np.float32)
         state = _initialiser(self.network)(jax.random.key(self.settings.seed), example)
         return self.start_stage(0, jax.device_get(state))
 

@@ -28,3 +28,5 @@ class Evidence(NamedTuple):
     confidence: Float[Array, "N T Z"]  # mean largest softmax where background < 0.95; 1 where nowhere
     entropy: Float[Array, "N T Z"]  # mean entropy / log(C + 1) over the same pixels; 0 where nowhere
     uncertain_pixels: Float[Array, "N T Z"]  # how many pixels those means run over
+    intensity_mean: Float[Array, "N T Z C"]  # of the image, stored intensities 0 to 1; 0 where the class is absent
+    intensity_max: Float[Array, "N T Z C"]

@@ -8,7 +8,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, UInt8
+from jaxtyping import Array, Float, Int, UInt8
 
 from semiqc_jax.anatomy import Task
 from semiqc_jax.inputs.grid import (
@@ -38,27 +38,31 @@ class Model:
     flip_average: bool = True
 
 
-def network_probabilities(model: Model, variables: PyTree, image: Float[Array, "B S S 1"]) -> Float[Array, "B S S C1"]:
-    """Softmax of the network, averaged over mirrored slices where the model asks for it."""
-    apply = build_network(model.network).apply
+def network_probabilities(
+    model: Model, variables: PyTree, frames: Float[Array, "N S S"], windows: Int[Array, "B W"]
+) -> Float[Array, "B S S C1"]:
+    """Softmax of the network for windows of frames, averaged over mirrored slices where the model asks for it."""
+    network = build_network(model.network)
     flips = FLIPS if model.flip_average else FLIPS[:1]
-    total = jnp.zeros((*image.shape[:3], model.task.n_classes + 1))
+    total = jnp.zeros((len(windows), *frames.shape[1:], model.task.n_classes + 1))
     for axes in flips:
-        total += jnp.flip(jax.nn.softmax(apply(variables, jnp.flip(image, axes))), axes)  # type: ignore[arg-type]
+        logits = network.apply(variables, jnp.flip(frames, axes), windows, method="windows")
+        total += jnp.flip(jax.nn.softmax(logits), axes)  # type: ignore[arg-type]
     return total / len(flips)
 
 
 def make_predict(model: Model) -> Callable[..., tuple[Array, dict[str, Array]]]:
-    """A pure per-device function (variables, image, geometry) -> (label, statistics) of a batch of slices.
+    """A pure per-device function (variables, frames, geometry, windows) -> (label, statistics) of a batch of slices.
 
-    Takes native pixels uint8 [B, Y, X] on a canvas with their `Geometry`; gives the label uint8 [B, Y, X] on the same
-    canvas (0 outside the network's grid) and `slice_statistics` of each slice on the network's grid.
+    Takes native pixels uint8 [N, Y, X] on a canvas with their `Geometry`, and which of these frames each slice's
+    window holds, int [B, W], the slice's own in the middle. Gives the label uint8 [B, Y, X] on the same canvas (0
+    outside the network's grid) and `slice_statistics` of each slice on the network's grid.
     """
     grid = model.grid
 
-    def to_grid(image: UInt8[Array, "Y X"], geometry: Geometry) -> Float[Array, "S S"]:
+    def to_grid(frame: UInt8[Array, "Y X"], geometry: Geometry) -> Float[Array, "S S"]:
         at = network_to_native(grid, geometry, jnp.eye(2), jnp.zeros(2))
-        return standardise(sample_linear(image[..., None].astype(jnp.float32) / 255, at, geometry.extent)[..., 0])
+        return sample_linear(frame[..., None].astype(jnp.float32) / 255, at, geometry.extent)[..., 0]
 
     def to_native(
         probability: Float[Array, "S S C1"], geometry: Geometry, canvas: tuple[int, int]
@@ -68,11 +72,15 @@ def make_predict(model: Model) -> Callable[..., tuple[Array, dict[str, Array]]]:
         return jnp.where(inside_grid(grid, at), values.argmax(-1), 0).astype(jnp.uint8)
 
     def predict(
-        variables: PyTree, image: UInt8[Array, "B Y X"], geometry: Geometry
+        variables: PyTree, frames: UInt8[Array, "N Y X"], geometry: Geometry, windows: Int[Array, "B W"]
     ) -> tuple[Array, dict[str, Array]]:
-        network_input = jax.vmap(to_grid)(image, geometry)
-        probability = network_probabilities(model, variables, network_input[..., None])
-        label = jax.vmap(lambda p, g: to_native(p, g, image.shape[1:]))(probability, geometry)  # type: ignore[arg-type]
-        return label, jax.vmap(lambda p: slice_statistics(p, grid.pixel_mm))(probability)
+        intensity = jax.vmap(to_grid)(frames, geometry)
+        probability = network_probabilities(model, variables, standardise(intensity), windows)
+        middle = windows[:, windows.shape[1] // 2]
+        own = jax.tree.map(lambda x: x[middle], geometry)
+        canvas = frames.shape[1:]
+        label = jax.vmap(lambda p, g: to_native(p, g, canvas))(probability, own)  # type: ignore[arg-type]
+        statistics = jax.vmap(lambda p, image: slice_statistics(p, grid.pixel_mm, image))
+        return label, statistics(probability, intensity[middle])
 
     return predict

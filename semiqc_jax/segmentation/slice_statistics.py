@@ -77,35 +77,49 @@ def _shares_of_border(
 
 
 def slice_statistics(
-    probabilities: Float[Array, "H W K"], pixel_mm: float | Float[Array, ""]
+    probabilities: Float[Array, "H W K"], pixel_mm: float | Float[Array, ""], image: Float[Array, "H W"]
 ) -> dict[str, Float[Array, ...]]:
     """Everything `Evidence` holds of one slice, from its softmax output. Pure: jit it, vmap it over slices.
 
     Args:
         probabilities: K = C + 1 probabilities a pixel, background first; the most probable is the label.
         pixel_mm: side of a square pixel.
+        image: stored intensities from 0 to 1 on the same grid, not standardised.
 
     Returns:
-        area_mm2, perimeter_mm, components, largest_fraction [C], centroid_mm [C, 2], and the scalars
-        enclosure, contact, confidence, entropy, uncertain_pixels; `Evidence` says what each is. The perimeter
-        is the length of the pixel edges along the border (a disc of radius r has 8 r, not 2 pi r).
+        area_mm2, perimeter_mm, components, largest_fraction, intensity_mean, intensity_max [C], centroid_mm [C, 2],
+        and the scalars enclosure, contact, confidence, entropy, uncertain_pixels; `Evidence` says what each is. The
+        perimeter is the length of the pixel edges along the border (a disc of radius r has 8 r, not 2 pi r).
     """
-    height, width, n_codes = probabilities.shape
+    n_codes = probabilities.shape[-1]
     # Without the barrier XLA recomputes the argmax in each of its users: five times slower on CPU.
     label = jax.lax.optimization_barrier(jnp.argmax(probabilities, -1).astype(jnp.int32))
-    masks = label == jnp.arange(1, n_codes)[:, None, None]
+    uncertain = probabilities[..., 0] < UNCERTAIN_BELOW
+    n_uncertain = jnp.sum(uncertain).astype(jnp.float32)
+    confidence = jnp.sum(jnp.where(uncertain, probabilities.max(-1), 0.0)) / jnp.maximum(n_uncertain, 1.0)
+    entropy = jnp.where(uncertain, entr(probabilities).sum(-1), 0.0).sum() / jnp.log(n_codes)
+    return {
+        **_mask_statistics(label, n_codes - 1, pixel_mm, image),
+        "confidence": jnp.where(n_uncertain > 0, confidence, 1.0),
+        "entropy": entropy / jnp.maximum(n_uncertain, 1.0),
+        "uncertain_pixels": n_uncertain,
+    }
+
+
+def _mask_statistics(
+    label: Int[Array, "H W"], n_classes: int, pixel_mm: float | Float[Array, ""], image: Float[Array, "H W"]
+) -> dict[str, Float[Array, ...]]:
+    """What needs no softmax."""
+    height, width = label.shape
+    masks = label == jnp.arange(1, n_classes + 1)[:, None, None]
     pixels = jnp.sum(masks, (1, 2)).astype(jnp.float32)
     count = jnp.maximum(pixels, 1.0)
     rows = jnp.arange(height) - (height - 1) / 2
     columns = jnp.arange(width) - (width - 1) / 2
     centroid = jnp.stack([masks.sum(2) @ rows / count, masks.sum(1) @ columns / count], -1)
     components, largest_fraction = _component_statistics(label, masks, pixels)
-    border, enclosure, contact = _shares_of_border(label, n_codes - 1)
-
-    uncertain = probabilities[..., 0] < UNCERTAIN_BELOW
-    n_uncertain = jnp.sum(uncertain).astype(jnp.float32)
-    confidence = jnp.sum(jnp.where(uncertain, probabilities.max(-1), 0.0)) / jnp.maximum(n_uncertain, 1.0)
-    entropy = jnp.where(uncertain, entr(probabilities).sum(-1), 0.0).sum() / jnp.log(n_codes)
+    border, enclosure, contact = _shares_of_border(label, n_classes)
+    inside = jnp.where(masks, image, 0.0)
     return {
         "area_mm2": pixels * pixel_mm**2,
         "centroid_mm": centroid * pixel_mm,
@@ -114,14 +128,19 @@ def slice_statistics(
         "largest_fraction": largest_fraction,
         "enclosure": enclosure,
         "contact": contact,
-        "confidence": jnp.where(n_uncertain > 0, confidence, 1.0),
-        "entropy": entropy / jnp.maximum(n_uncertain, 1.0),
-        "uncertain_pixels": n_uncertain,
+        "intensity_mean": inside.sum((1, 2)) / count,
+        "intensity_max": inside.max((1, 2)),
     }
 
 
 def label_statistics(
     label: Int[Array, "H W"], n_classes: int, pixel_mm: float | Float[Array, ""]
 ) -> dict[str, Float[Array, ...]]:
-    """`slice_statistics` of a hard label with canonical codes 0 to `n_classes`: confidence 1, entropy 0."""
-    return slice_statistics(jax.nn.one_hot(label, n_classes + 1), pixel_mm)
+    """`slice_statistics` of a hard label, codes 0 to `n_classes`: confidence 1, entropy 0, intensities 1."""
+    label = jax.lax.optimization_barrier(jnp.asarray(label, jnp.int32))
+    return {
+        **_mask_statistics(label, n_classes, pixel_mm, jnp.ones(label.shape)),
+        "confidence": jnp.float32(1),
+        "entropy": jnp.float32(0),
+        "uncertain_pixels": jnp.sum(label > 0).astype(jnp.float32),
+    }

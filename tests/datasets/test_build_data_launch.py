@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 def launch(*args):
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    command = [sys.executable, "launch/build_data.py", *map(str, args)]
+    command = [sys.executable, "launch/build_data.py", "--workers=0", *map(str, args)]
     return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
 
 
@@ -46,6 +46,25 @@ def test_check_prints_a_table_and_writes_nothing(acdc_source, tmp_path):
     assert "patient002" in done.stdout
     assert "6, 5, 24, 20" in done.stdout
     assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_check_with_out_writes_a_report_beside_it(acdc_source, tmp_path):
+    done = launch("--dataset=acdc", f"--source={acdc_source}", "--check", f"--out={tmp_path / 'out'}")
+    assert done.returncode == 0, done.stderr
+    assert f"report: {tmp_path}/out_check/report.html" in done.stdout
+    assert (tmp_path / "out_check" / "check.csv").is_file()
+    assert not (tmp_path / "out").exists()
+
+
+def test_verify_names_a_damaged_file(acdc_source, tmp_path):
+    out = tmp_path / "out"
+    launch("--dataset=acdc", f"--source={acdc_source}", f"--out={out}")
+    done = launch("--verify", f"--out={out}")
+    assert (done.returncode, done.stdout) == (0, f"{out}: all 6 files are as they were written\n")
+    (out / "splits.json").write_text("{}")
+    done = launch("--verify", f"--out={out}")
+    assert done.returncode == 1
+    assert last_line(done).startswith("error: 1 of 6 files: splits.json is damaged")
 
 
 def last_line(done):

@@ -29,7 +29,7 @@ def studies(make_study):
 
 def build(studies, out, form):
     found = [Found(s.subject_id, "memory", lambda s=s: s) for s in studies]
-    build_cohort(found, out, Request("tiny", form), lambda ids, groups: SPLITS)
+    build_cohort(found, out, Request("tiny", form), lambda members: SPLITS)
     return out
 
 
@@ -94,12 +94,12 @@ def test_record_reads_one_record_for_one_slice(studies, tmp_path):
 def test_tfds_opens_the_records(studies, tmp_path):
     folder = build(studies, tmp_path / "data", "records")
     source = tfds.builder_from_directory(str(folder)).as_data_source(split=SPLIT)
-    order = [(r["subject"], r["frame"], r["slice"]) for r in source]
+    order = [(r["subject_id"].decode(), r["frame"], r["slice"]) for r in source]
     expected = [
-        (n, t, z) for n, s in enumerate(studies) for t in range(s.shape[0]) for z in range(s.shape[1])
+        (s.subject_id, t, z) for s in studies for t in range(s.shape[0]) for z in range(s.shape[1])
     ]
     assert order == expected
-    assert set(source[0]) == {"image", "label", "labelled", "subject", "frame", "slice"}
+    assert set(source[0]) == {"image", "label", "labelled", "subject_id", "frame", "slice"}
     assert not source[len(order) - 1]["labelled"].any()
 
 

@@ -1,13 +1,14 @@
-"""The NIfTI reader: geometry, times, what counts as drawn, and every kind of bad file."""
+"""The NIfTI reader: which files make a study, its geometry and times, what counts as drawn, each task."""
 
 import nibabel as nib
 import numpy as np
 import pytest
-from nifti_files import AFFINE, heart, pixels, save_nifti
+from nifti_files import heart, pixels, save_nifti
 
+from semiqc_jax.anatomy import AORTA
 from semiqc_jax.datasets.readers import nifti
+from semiqc_jax.datasets.readers.drawn import drawn
 from semiqc_jax.datasets.readers.found import ReaderOptions
-from semiqc_jax.datasets.readers.nifti_file import frame_step_s, read_image, write_label
 from semiqc_jax.errors import DataError, NothingUsableError
 from semiqc_jax.study import check_study
 
@@ -34,25 +35,6 @@ def test_single_volume_is_one_frame(tmp_path):
     study = read(save_nifti(tmp_path / "a.nii", pixels(SHAPE[:3])))
     assert study.shape == (1, 5, 24, 20)
     assert study.frame_time_s is None
-
-
-@pytest.mark.parametrize(
-    ("step", "unit", "n_frames", "expected"),
-    [
-        (37.5, "unknown", 20, 0.0375),
-        (37.5, "msec", 20, 0.0375),
-        (37.5, "sec", 20, 0.0375),  # a wrong unit, common in exports
-        (0.04, "sec", 25, 0.04),
-        (0.04, "unknown", 25, 0.04),
-        (40000.0, "usec", 25, 0.04),
-        (1.0, "sec", 30, None),  # a header's default, no cycle of 30 s
-        (0.0, "sec", 30, None),
-        (float("nan"), "sec", 30, None),
-        (40.0, "msec", 1, None),
-    ],
-)
-def test_time_step(step, unit, n_frames, expected):
-    assert frame_step_s(step, unit, n_frames) == pytest.approx(expected)
 
 
 def test_frame_times_of_a_whole_cycle(tmp_path):
@@ -89,7 +71,7 @@ def test_drawn_follows_frames_classes_and_gaps():
     label[0, [1, 2, 4]] = 2  # myocardium on slices 1, 2, 4: slice 3 was left out
     label[0, [2, 4], 2:4, 2:4] = 1
     label[1, 2, 2:4, 2:4] = 1  # cavity alone
-    labelled = nifti.drawn(label, 3)
+    labelled = drawn(label, 3)
     assert labelled.shape == (3, 6, 3)
     assert labelled[0, :, 0].tolist() == [True, True, True, False, True, True]
     assert labelled[0, :, 1].tolist() == [True, True, True, False, True, True]
@@ -105,6 +87,69 @@ def test_ids_come_from_names_or_paths(tmp_path):
     assert sorted(f.subject_id for f in nifti.find(tmp_path)) == ["a_sa", "b_sa", "other_one"]
 
 
+def test_files_of_other_kinds_are_no_images(tmp_path):
+    for name in ("a.nii.gz", "._a.nii.gz", ".partial_b.nii.gz", "a_seg.nii.gz", "a_gt.nii.gz"):
+        save_nifti(tmp_path / name, pixels(SHAPE))
+    for name in ("notes.nii.txt", "a.nii.gz.md5"):
+        (tmp_path / name).write_text("text")
+    assert [f.subject_id for f in nifti.find(tmp_path)] == ["a"]
+
+
+def test_label_suffix_is_the_users(tmp_path):
+    save_nifti(tmp_path / "a.nii.gz", pixels(SHAPE))
+    save_nifti(tmp_path / "a_pseudo.nii.gz", heart(4))
+    (found,) = nifti.find(tmp_path, ReaderOptions(label_suffixes=("_pseudo",)))
+    np.testing.assert_array_equal(found.read().label, heart(4).T)
+    assert [path.name for path in found.files] == ["a.nii.gz", "a_pseudo.nii.gz"]
+
+
+def test_sessions_of_one_patient_share_a_patient_id(tmp_path):
+    for name in ("sub-01/ses-1/cine.nii.gz", "sub-01/ses-2/cine.nii.gz", "sub-02_cine.nii.gz", "other.nii.gz"):
+        save_nifti(tmp_path / name, pixels(SHAPE))
+    patients = {f.subject_id: f.patient_id for f in nifti.find(tmp_path)}
+    assert patients == {
+        "sub-01_ses-1_cine": "sub-01",
+        "sub-01_ses-2_cine": "sub-01",
+        "sub-02_cine": "sub-02",
+        "other": None,
+    }
+
+
+def aorta_label(n_frames):
+    """(x, y, t): the ascending aorta is smallest on frame 1 and largest on frame 4."""
+    label = np.zeros((20, 24, n_frames), np.uint8)
+    for t in range(n_frames):
+        label[2 : 8 + (t - 1) % n_frames, 3:8, t] = 1
+        label[2:6, 12:16, t] = 2
+    return label
+
+
+@pytest.mark.parametrize("axes", ["xyt", "xyzt"])
+def test_aortic_plane_over_time(tmp_path, axes):
+    image, label = pixels((20, 24, 5)), aorta_label(5)
+    if axes == "xyzt":
+        image, label = image[:, :, None], label[:, :, None]
+    save_nifti(tmp_path / "a.nii.gz", image)
+    save_nifti(tmp_path / "a_gt.nii.gz", label)
+    study = check_study(nifti.find(tmp_path, ReaderOptions(AORTA))[0].read())
+    assert study.shape == (5, 1, 24, 20)
+    np.testing.assert_array_equal(study.label, label.reshape(20, 24, 1, 5).T)
+    np.testing.assert_array_equal(study.image, image.reshape(20, 24, 1, 5).T)
+    assert (study.ed_frame, study.es_frame) == (1, 0)
+    assert study.labelled.shape == (5, 1, 2)
+    assert study.labelled.all()
+
+
+def test_time_and_slices_swapped_is_an_error(tmp_path):
+    """Slices are noise of their own; the frames of each differ by little noise."""
+    rng = np.random.default_rng(0)
+    cine = rng.normal(100, 30, (20, 24, 6, 1)) + rng.normal(0, 3, (20, 24, 6, 10))
+    assert read(save_nifti(tmp_path / "right.nii", cine)).shape == (10, 6, 24, 20)
+    path = save_nifti(tmp_path / "swapped.nii", cine.swapaxes(2, 3))
+    with pytest.raises(DataError, match=r"the 10 slices are more alike than the 6 frames.*\(swapped\).*\(x, y, z, t\)"):
+        read(path)
+
+
 @pytest.mark.parametrize("name", ["nothing", "."])
 def test_no_image_is_nothing_usable(tmp_path, name):
     with pytest.raises(NothingUsableError) as caught:
@@ -112,178 +157,32 @@ def test_no_image_is_nothing_usable(tmp_path, name):
     assert caught.value.exit_code == 3
 
 
-def nan_pixels(path):
-    data = pixels(SHAPE).astype(np.float32)
-    data[3, 3, 3, 3] = np.nan
-    save_nifti(path, data)
-
-
-def zooms(value):
-    def make(path):
-        save_nifti(path, pixels(SHAPE[:3]))
-        content = bytearray(path.read_bytes())
-        content[76 + 4 * 3 : 76 + 4 * 4] = np.float32(value).tobytes()  # pixdim[3]
-        path.write_bytes(content)
-
-    return make
-
-
-def dimensions(*dim):
-    def make(path):
-        save_nifti(path, pixels(SHAPE[:3]))
-        content = bytearray(path.read_bytes())
-        content[40:56] = np.array([len(dim), *dim, *[1] * (7 - len(dim))], np.int16).tobytes()
-        path.write_bytes(content)
-
-    return make
-
-
-def truncated(path):
-    save_nifti(path, pixels(SHAPE))
-    path.write_bytes(path.read_bytes()[:3000])
-
-
-def colour(path):
-    dtype = np.dtype([("R", "u1"), ("G", "u1"), ("B", "u1")])
-    nib.save(nib.Nifti1Image(np.zeros(SHAPE[:3], dtype), np.eye(4)), path)
-
-
 @pytest.mark.parametrize(
-    ("make", "message"),
+    ("name", "shape", "phases", "last_s"),
     [
-        (nan_pixels, "image holds NaN or infinite pixels"),
-        (zooms(0.0), r"voxel spacing \(0\.0, 1\.25, 1\.5\) mm"),
-        (zooms(np.nan), r"voxel spacing \(nan, 1\.25, 1\.5\) mm"),
-        (truncated, "cannot be read as NIfTI"),
-        (lambda path: path.write_bytes(b"no image" * 100), "cannot be read as NIfTI"),
-        (lambda path: path.write_bytes(b""), "cannot be read as NIfTI"),
-        (dimensions(20, 24), "image has 2 dimensions"),
-        (dimensions(20, 24, 5, 2, 3), "image has 5 dimensions"),
-        (dimensions(30000, 30000, 30000), "over 2 GiB"),
-        (dimensions(20, -4, 5), r"header states the shape|cannot be read"),
-        (colour, "pixels are of type"),
-        (lambda path: save_nifti(path, np.zeros(SHAPE, np.int16)), "image is constant"),
+        ("SCD0000101_sa", (20, 12, 256, 256), (18, 7), 0.7125),
+        ("SCD0000201_sa", (20, 13, 256, 256), (19, 6), 0.6552),
+        ("SCD0000501_sa", (20, 11, 256, 256), (18, 8), 0.646),
     ],
 )
-def test_bad_image_is_one_error_that_names_the_file(tmp_path, make, message):
-    path = tmp_path / "bad.nii"
-    make(path)
-    with pytest.raises(DataError, match=message) as caught:
-        read(path)
-    assert "bad.nii" in str(caught.value)
-    assert "\n" not in str(caught.value)
-
-
-@pytest.mark.parametrize(("n_frames", "ndim"), [(1, 3), (25, 4)])
-def test_written_label_lies_on_the_grid_of_its_image(tmp_path, n_frames, ndim):
-    label, affine = heart(n_frames).T, np.diag([-1.5, 1.25, 8.0, 1.0])
-    affine[0, 1] = 0.1
-    path = tmp_path / "a_seg.nii.gz"
-    write_label(path, label, affine, (8.0, 1.25, 1.5), 0.04)
-    volume = read_image(path)
-    np.testing.assert_array_equal(volume.data, label)
-    np.testing.assert_allclose(volume.affine, affine, atol=1e-6)
-    assert nib.load(path).ndim == ndim
-    assert volume.frame_step_s == (None if n_frames == 1 else pytest.approx(0.04))
-    assert [p.name for p in tmp_path.iterdir()] == ["a_seg.nii.gz"]
-
-
-def test_written_label_keeps_the_spacing_of_a_source_whose_affine_has_unit_scale(tmp_path):
-    write_label(tmp_path / "a_seg.nii.gz", heart(1).T, np.eye(4), (8.0, 1.25, 1.5))
-    assert read_image(tmp_path / "a_seg.nii.gz").spacing_mm == pytest.approx((8.0, 1.25, 1.5))
-
-
-def test_truncated_gzip(tmp_path):
-    path = save_nifti(tmp_path / "bad.nii.gz", pixels(SHAPE))
-    path.write_bytes(path.read_bytes()[:-2000])
-    with pytest.raises(DataError, match="cannot be read as NIfTI"):
-        read_image(path)
-
-
-@pytest.mark.parametrize(
-    ("label", "message"),
-    [
-        (heart(3), r"image's grid: shape \(20, 24, 5, 3\) against \(20, 24, 5, 4\)"),
-        (heart(4) * 4, r"unknown label codes \[4, 8, 12\]"),
-        (heart(4) * np.float32(0.5), r"unknown label codes \[0\.5, 1\.5\]"),
-        (np.full(SHAPE, np.nan, np.float32), r"unknown label codes \[nan\]"),
-    ],
-)
-def test_bad_label_is_one_error_that_names_the_file(tmp_path, label, message):
-    save_nifti(tmp_path / "a.nii.gz", pixels(SHAPE))
-    save_nifti(tmp_path / "a_gt.nii.gz", label)
-    with pytest.raises(DataError, match=message) as caught:
-        read(tmp_path)
-    assert "a_gt.nii.gz" in str(caught.value)
-
-
-def moved(x=0.0, y=0.0, z=0.0, turn=0.0):
-    """The affine of a grid that is moved by millimetres and turned about z by degrees."""
-    cos, sin = np.cos(np.deg2rad(turn)), np.sin(np.deg2rad(turn))
-    affine = np.array([[cos, -sin, 0, x], [sin, cos, 0, y], [0, 0, 1, z], [0, 0, 0, 1.0]])
-    return affine @ AFFINE
-
-
-@pytest.mark.parametrize(
-    ("affine", "message"),
-    [
-        (AFFINE @ np.diag([-1.0, 1.0, 1.0, 1.0]), "its axes x point another way"),
-        (AFFINE[[1, 0, 2, 3]] @ np.diag([1.0, 1.2, 1.0, 1.0]), "voxels of|its axes x, y point"),
-        (moved(turn=10.0), "its axes x, y point another way"),
-        (AFFINE @ np.diag([1.1, 1.0, 1.0, 1.0]), r"voxels of \(1\.65, 1\.25, 8\) against \(1\.5, 1\.25, 8\) mm"),
-        (np.eye(4), r"voxels of \(1, 1, 1\)"),
-        (moved(z=16.0), r"it is moved by \(0, 0, 16\) mm"),
-        (moved(x=-3.0), r"it is moved by \(-3, 0, 0\) mm"),
-    ],
-)
-def test_label_on_another_grid_is_refused(tmp_path, affine, message):
-    save_nifti(tmp_path / "a.nii.gz", pixels(SHAPE))
-    save_nifti(tmp_path / "a_gt.nii.gz", heart(4), affine)
-    with pytest.raises(DataError, match=message) as caught:
-        read(tmp_path)
-    assert "a_gt.nii.gz): use the label drawn on a.nii.gz" in str(caught.value)
-
-
-@pytest.mark.parametrize(
-    ("image_affine", "label_affine"),
-    [
-        (AFFINE, moved(x=0.75, y=0.6, z=4.0, turn=1.0)),  # rounding, and the corner instead of the centre
-        (AFFINE, None),  # the label's header states no position
-        (None, AFFINE),
-        (None, None),
-    ],
-)
-def test_label_on_nearly_the_same_grid_is_read(tmp_path, image_affine, label_affine):
-    save_nifti(tmp_path / "a.nii.gz", pixels(SHAPE), image_affine)
-    save_nifti(tmp_path / "a_gt.nii.gz", heart(4), label_affine)
-    np.testing.assert_array_equal(read(tmp_path).label, heart(4).T)
-
-
-def test_affine_of_unit_scale_is_no_spacing(tmp_path):
-    """As in ACDC's archive: an sform that states the directions, and zooms that state the spacing."""
-    save_nifti(tmp_path / "a_gt.nii.gz", heart(4))
-    image = nib.Nifti1Image(pixels(SHAPE), None)
-    image.header["pixdim"][1:4] = np.diag(AFFINE)[:3]
-    image.header.set_sform(np.eye(4), code=1)
-    nib.save(image, tmp_path / "a.nii.gz")
-    np.testing.assert_array_equal(read_image(tmp_path / "a.nii.gz").affine, np.eye(4))
-    np.testing.assert_array_equal(read(tmp_path).label, heart(4).T)
-
-
-def test_affine_that_contradicts_the_zooms_gives_a_warning(tmp_path):
-    path = tmp_path / "a.nii"
-    zooms(5.0)(path)
-    study = read(path)
-    assert study.spacing_mm == (5.0, 1.25, 1.5)
-    assert len(study.warnings) == 1
-
-
-def test_real_sunnybrook(data_dir):
+def test_real_sunnybrook(data_dir, name, shape, phases, last_s):
     source = data_dir / "sunnybrook"
     if not source.is_dir():
         pytest.skip("no Sunnybrook in SEMIQC_DATA_DIR")
-    study = read(source)
-    assert study.shape == (20, 12, 256, 256)
-    assert (study.ed_frame, study.es_frame) == (18, 7)
-    assert study.labelled.any(1)[[7, 18]].tolist() == [[True, False, False], [True, True, False]]
-    np.testing.assert_allclose(study.frame_time_s[-1], 0.7125)
+    study = read(source / f"{name}.nii.gz")
+    assert study.shape == shape
+    assert (study.ed_frame, study.es_frame) == phases
+    assert study.labelled.any(1)[sorted(phases)].tolist() == [[True, False, False], [True, True, False]]
+    np.testing.assert_allclose(study.frame_time_s[-1], last_s, atol=1e-4)
+
+
+def test_real_bivme(data_dir):
+    source = data_dir / "bivme"
+    if not source.is_dir():
+        pytest.skip("no biv-me in SEMIQC_DATA_DIR")
+    (found,) = nifti.find(source, ReaderOptions(label_suffixes=("_pseudo",)))
+    study = check_study(found.read())
+    assert study.shape == (25, 5, 208, 256)
+    assert study.labelled.any(1).all()
+    assert (study.ed_frame, study.es_frame) == (24, 9)
+    np.testing.assert_allclose(study.frame_time_s[1], 0.03324, atol=1e-5)

@@ -8,9 +8,10 @@ from hypothesis import strategies as st
 from scipy.ndimage import binary_erosion
 
 from semiqc_jax.datasets.phantom import GROUPS, PhantomSpec, phantom_subject
-from semiqc_jax.datasets.phantom.geometry import beat, surfaces
-from semiqc_jax.datasets.phantom.physiology import HEALTHY, Timing, contraction, sample_physiology
-from semiqc_jax.datasets.phantom.plan import plan_subject
+from semiqc_jax.datasets.phantom.cycle import Timing, contraction
+from semiqc_jax.datasets.phantom.heart.geometry import beat, surfaces
+from semiqc_jax.datasets.phantom.heart.physiology import HEALTHY, sample_physiology
+from semiqc_jax.datasets.phantom.heart.plan import plan_subject
 
 FINE = PhantomSpec.clean(size=128, fov_mm=200.0, n_frames=4, n_slices=44, subsamples=1)
 

@@ -7,13 +7,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from semiqc_jax.datasets.readers import split_rule
 from semiqc_jax.datasets.splits import (
+    FRACTIONS,
+    NAMES,
+    STRATA,
+    Member,
     checked_splits,
     labelled_and_pool,
     present,
     published_acdc_splits,
     read_splits,
     seeded_splits,
+    stated_splits,
+    whole_patients,
 )
 from semiqc_jax.errors import ConfigError, DataError
 
@@ -32,23 +39,70 @@ def test_published_acdc_split_equals_the_benchmarks_file(data_dir):
     assert read_splits(path) == published_acdc_splits()
 
 
-@given(n=st.integers(1, 60), seed=st.integers(0, 3), n_groups=st.integers(1, 5))
-def test_seeded_splits_partition_the_subjects(n, seed, n_groups):
-    ids = [f"s{i}" for i in range(n)]
-    groups = [f"g{i % n_groups}" for i in range(n)]
-    splits = seeded_splits(ids, groups, seed)
-    assert sorted(chain(*splits.values())) == sorted(ids)
-    assert splits == seeded_splits(ids[::-1], groups[::-1], seed)
-    assert len(splits["train"]) >= 1
+def members(n, **fields):
+    """Subjects s0, s1, ...; each field is a function of the number."""
+    return [Member(f"s{i}", **{name: of(i) for name, of in fields.items()}) for i in range(n)]
 
 
-def test_seeded_splits_are_stratified():
-    ids = [f"s{i}" for i in range(100)]
-    splits = seeded_splits(ids, [f"g{i % 5}" for i in range(100)])
+@given(
+    n=st.integers(1, 60),
+    seed=st.integers(0, 3),
+    studies=st.integers(1, 4),
+    n_groups=st.integers(1, 5),
+    stratify=st.sampled_from(STRATA),
+)
+def test_seeded_splits_partition_the_patients(n, seed, studies, n_groups, stratify):
+    cohort = members(n, patient_id=lambda i: f"p{i // studies}", group=lambda i: f"g{i % n_groups}")
+    splits = seeded_splits(cohort, stratify, seed)
+    assert sorted(chain(*splits.values())) == sorted(m.subject_id for m in cohort)
+    assert splits == seeded_splits(cohort[::-1], stratify, seed)
+    assert whole_patients(splits, cohort) == splits
+    patients = {name: {int(i[1:]) // studies for i in ids} for name, ids in splits.items()}
+    total = len(set().union(*patients.values()))
+    for name, share in zip(NAMES, FRACTIONS, strict=True):
+        assert abs(len(patients[name]) - share * total) <= 1
+
+
+@pytest.mark.parametrize("field", ["group", "site", "sex"])
+def test_seeded_splits_are_stratified_on_request(field):
+    cohort = members(100, **{field: lambda i: f"g{i % 5}"})
+    splits = seeded_splits(cohort, field)
     for name, expected in (("train", 14), ("val", 2), ("test", 4)):
-        members = splits[name]
-        assert [sum(int(s[1:]) % 5 == g for s in members) for g in range(5)] == [expected] * 5
-    assert splits != seeded_splits(ids, [f"g{i % 5}" for i in range(100)], seed=1)
+        assert [sum(int(s[1:]) % 5 == g for s in splits[name]) for g in range(5)] == [expected] * 5
+    assert splits != seeded_splits(cohort, field, seed=1)
+    assert seeded_splits(cohort, "none") == seeded_splits(members(100), "group")
+
+
+@given(stated=st.lists(st.sampled_from([None, *NAMES]), min_size=1, max_size=20))
+def test_layouts_split_is_kept_where_it_has_train_and_test(stated):
+    cohort = [Member(f"s{i}", stated=split) for i, split in enumerate(stated)]
+    splits = stated_splits(cohort)
+    if not {"train", "test"} <= set(stated):
+        assert splits is None
+    else:
+        expected = {name: [m.subject_id for m in cohort if (m.stated or "train") == name] for name in NAMES}
+        assert {name: sorted(ids) for name, ids in splits.items()} == {n: sorted(i) for n, i in expected.items()}
+        assert splits == stated_splits(cohort[::-1])
+
+
+def test_file_wins_over_the_layout_and_the_layout_over_the_seed(tmp_path):
+    cohort = members(10, stated=lambda i: "test" if i < 5 else "train")
+    path = tmp_path / "splits.json"
+    path.write_text(json.dumps({"train": ["s0"], "test": ["s9"]}))
+    assert split_rule("mnms", "raw", path)(cohort) == {"train": ["s0"], "val": [], "test": ["s9"]}
+    assert sorted(split_rule("mnms", "raw", None)(cohort)["test"]) == ["s0", "s1", "s2", "s3", "s4"]
+    unstated = members(10, sex=lambda i: "MF"[i % 2])
+    assert split_rule("mnms", "raw", None, "sex", 3)(unstated) == seeded_splits(unstated, "sex", 3)
+
+
+def test_file_that_tears_a_patient_is_refused(tmp_path):
+    cohort = [Member("1234567_2_0", "1234567"), Member("1234567_3_0", "1234567"), Member("7654321_2_0", "7654321")]
+    path = tmp_path / "splits.json"
+    path.write_text(json.dumps({"train": ["1234567_2_0", "7654321_2_0"], "test": ["1234567_3_0"]}))
+    with pytest.raises(DataError, match="1234567_2_0 is in 'train' and 1234567_3_0 in 'test'"):
+        split_rule("ukbb_nifti", "raw", path)(cohort)
+    path.write_text(json.dumps({"train": ["1234567_2_0"], "test": ["7654321_2_0"]}))  # one study in no split
+    assert split_rule("ukbb_nifti", "raw", path)(cohort)["test"] == ["7654321_2_0"]
 
 
 def test_subject_in_two_splits_is_named():
@@ -56,9 +110,7 @@ def test_subject_in_two_splits_is_named():
         checked_splits({"train": ["t", "v"], "val": ["v"]}, "file")
 
 
-@pytest.mark.parametrize(
-    "text", ["", "[]", '{"val": ["a"]}', '{"train": "abc"}', '{"train": [1, 2]}', '{"train": []}']
-)
+@pytest.mark.parametrize("text", ["", "[]", '{"val": ["a"]}', '{"train": "abc"}', '{"train": [1, 2]}', '{"train": []}'])
 def test_wrong_splits_file_is_a_usage_error(tmp_path, text):
     path = tmp_path / "splits.json"
     path.write_text(text)

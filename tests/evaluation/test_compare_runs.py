@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from semiqc_jax.anatomy import SHORT_AXIS
 from semiqc_jax.errors import DataError, NothingUsableError
 from semiqc_jax.evaluation.cases import Case
 from semiqc_jax.evaluation.compare import compare_runs
@@ -26,7 +27,7 @@ def evaluations(tmp_path_factory: pytest.TempPathFactory, case_of: Callable[...,
     """Three evaluations, measured once; runs copy their files."""
     folder = tmp_path_factory.mktemp("evaluations")
     for name, shifts in SHIFTS.items():
-        write_evaluation(folder / name, [case_of(f"p{i}", s) for i, s in enumerate(shifts)], HEADER)
+        write_evaluation(folder / name, [case_of(f"p{i}", s) for i, s in enumerate(shifts)], HEADER, SHORT_AXIS)
     return folder
 
 
@@ -239,7 +240,7 @@ def test_structures_without_a_distance_are_counted(tmp_path: Path, case_of: Call
     partly[:, 0, 2] = False  # ... but the RV is not drawn on every slice: nothing to measure
     for name, predicted in (("one", case.predicted), ("two", missed)):
         measured = replace(case, predicted=predicted, labelled=partly)
-        write_evaluation(tmp_path / "evaluations" / name, [measured], HEADER)
+        write_evaluation(tmp_path / "evaluations" / name, [measured], HEADER, SHORT_AXIS)
     runs = tmp_path / "runs"
     runs.mkdir()
     add_run(runs, tmp_path / "evaluations", "supervised", "one")

@@ -17,12 +17,12 @@ PIXEL_ML = 2.0 * 1.5 * 10 / 1000  # of the cases made in conftest
 
 
 def rows_of(case: Case, **options: str) -> dict[tuple[str, str], CaseRow]:
-    rows = case_rows(case.subject, case.predicted, case.label, case.labelled, **options)  # type: ignore[arg-type]
+    rows = case_rows(case, SHORT_AXIS, **options)  # type: ignore[arg-type]
     return {(row.phase, row.class_name): row for row in rows}
 
 
 def indices_of(case: Case) -> tuple[dict[str, float], ...]:
-    found = subject_indices(case.subject, case.predicted, case.label, case.labelled)
+    found = subject_indices(case, SHORT_AXIS)
     return dict(found.truth), dict(found.reference), dict(found.predicted)
 
 
@@ -30,7 +30,7 @@ def test_a_perfect_prediction(case_of: CaseOf) -> None:
     rows = rows_of(case_of())
     assert len(rows) == 6
     assert all((row.dice, row.hd95_mm, row.assd_mm) == (1, 0, 0) for row in rows.values())
-    assert rows["ed", "lv"].volume_ml == rows["ed", "lv"].reference_ml == pytest.approx(64 * 4 * PIXEL_ML)
+    assert rows["ed", "lv"].measured == rows["ed", "lv"].reference == pytest.approx(64 * 4 * PIXEL_ML)
 
 
 def test_a_shifted_prediction(case_of: CaseOf) -> None:
@@ -67,7 +67,7 @@ def test_what_is_not_drawn_is_left_out(case_of: CaseOf) -> None:
     rows = rows_of(replace(case, predicted=predicted, labelled=labelled))
     assert rows["ed", "lv"].dice == 1
     assert np.isnan(rows["ed", "lv"].hd95_mm)
-    assert np.isnan(rows["ed", "lv"].reference_ml)
+    assert np.isnan(rows["ed", "lv"].reference)
     assert rows["ed", "myo"].dice < 1
     assert ("es", "rv") not in rows
     truth, reference, _ = indices_of(replace(case, labelled=labelled))

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from semiqc_jax.anatomy import SHORT_AXIS
 from semiqc_jax.evaluation.cases import Case
 from semiqc_jax.evaluation.evaluate import write_evaluation
 from semiqc_jax.evaluation.report import show, write_report
@@ -70,6 +71,7 @@ def run(tmp_path: Path, case_of: Callable[..., Case]) -> Path:
         folder / "evaluation" / "test",
         [case_of(HOSTILE, 1, group="<b>"), case_of("good")],
         {"dataset": "boxes", "split": "test", "checkpoint": {"step": 20, "round": 1, "sha256": "0f"}},
+        SHORT_AXIS,
     )
     groups = {"DCM": {"n": 41, "accepted": 17, "good": 23}}
     selection = {"rounds": [{"round": 1, "precision_accepted": 0.625, "accepted_by_group": groups}]}

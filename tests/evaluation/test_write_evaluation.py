@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 
 from semiqc_jax.anatomy import SHORT_AXIS
-from semiqc_jax.downstream.indices import SHORT_AXIS_INDICES
 from semiqc_jax.errors import ConfigError, NothingUsableError
 from semiqc_jax.evaluation.cases import Case
 from semiqc_jax.evaluation.evaluate import write_evaluation
@@ -32,7 +31,7 @@ def cases(case_of: Callable[..., Case]) -> list[Case]:
 @pytest.fixture(scope="module")
 def written(tmp_path_factory: pytest.TempPathFactory, case_of: Callable[..., Case]) -> Path:
     folder = tmp_path_factory.mktemp("evaluation")
-    write_evaluation(folder, iter(cases(case_of)), HEADER)
+    write_evaluation(folder, iter(cases(case_of)), HEADER, SHORT_AXIS)
     return folder
 
 
@@ -46,7 +45,7 @@ def test_metrics_are_the_contract(written: Path) -> None:
             assert set(by_class) == {"lv", "myo", "rv", "mean"}
             assert all(set(cell) == {"mean", "sd", "n", "n_undefined"} for cell in by_class.values())
     assert set(metrics["indices"]) == {"reference", "predicted"}
-    assert set(metrics["indices"]["predicted"]) == set(SHORT_AXIS_INDICES)
+    assert set(metrics["indices"]["predicted"]) == set(SHORT_AXIS.indices)
     assert set(metrics["indices"]["reference"]["lvm_g"]) == {
         *("n", "bias", "loa_low", "loa_high", "mae", "pearson_r")
     }
@@ -82,7 +81,7 @@ def test_tables(written: Path) -> None:
         ("prediction", "predicted"),
         ("prediction", "reference"),
     ]
-    assert tuple(indices[0])[:10] == ("subject_id", *SHORT_AXIS_INDICES)
+    assert tuple(indices[0])[:10] == ("subject_id", *SHORT_AXIS.indices)
 
 
 def test_pictures_are_there(written: Path) -> None:
@@ -92,7 +91,7 @@ def test_pictures_are_there(written: Path) -> None:
 
 
 def test_voxel_distances_are_named_so(tmp_path: Path, case_of: Callable[..., Case]) -> None:
-    metrics = write_evaluation(tmp_path, [case_of("a", 2)], {**HEADER, "protocol": "ssl4mis"})
+    metrics = write_evaluation(tmp_path, [case_of("a", 2)], {**HEADER, "protocol": "ssl4mis"}, SHORT_AXIS)
     assert "hd95_mm" not in metrics
     assert metrics["hd95_voxel"]["es"]["lv"]["mean"] == pytest.approx(2)
     assert "hd95_voxel" in (tmp_path / "per_case.csv").read_text().splitlines()[0]
@@ -101,9 +100,9 @@ def test_voxel_distances_are_named_so(tmp_path: Path, case_of: Callable[..., Cas
 def test_nothing_to_measure(tmp_path: Path, case_of: Callable[..., Case]) -> None:
     bare = replace(case_of(), labelled=np.zeros((2, 4, 3), bool))
     with pytest.raises(NothingUsableError):
-        write_evaluation(tmp_path, [bare], HEADER)
+        write_evaluation(tmp_path, [bare], HEADER, SHORT_AXIS)
     with pytest.raises(ConfigError, match="native"):
-        write_evaluation(tmp_path, [case_of()], {**HEADER, "protocol": "mm"})
+        write_evaluation(tmp_path, [case_of()], {**HEADER, "protocol": "mm"}, SHORT_AXIS)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -114,6 +113,7 @@ def test_crops_and_slices() -> None:
     assert crop_box(np.zeros((2, 4, 5), bool), (1, 1)) == (slice(0, 4), slice(0, 5))
     np.testing.assert_array_equal(spread_slices(mask, 4), [1, 2, 3, 4])
     np.testing.assert_array_equal(spread_slices(mask, 1), [3])
+    np.testing.assert_array_equal(spread_slices(mask[:3], 4), [1, 2])  # none twice
 
 
 def test_gallery_grows_with_its_subjects(case_of: Callable[..., Case]) -> None:

@@ -18,9 +18,16 @@ PLACE = AUGMENTATIONS["strong"]._replace(log_gamma=0, brightness=0, log_contrast
 
 @functools.partial(jax.jit, static_argnums=(3, 4))
 def augmented(keys, image, label, grid, spec, pixel_mm=(1.0, 1.0)):
-    """Images [K, S, S] and labels [K, S, S] of one slice under many keys."""
-    where = Geometry(jnp.array(image.shape, jnp.float32), jnp.array(pixel_mm, jnp.float32))
-    return jax.vmap(lambda key: augment_slice(key, image, label, where, grid, spec))(keys)
+    """Images [K, S, S] and labels [K, S, S] of one slice, a window of one frame, under many keys."""
+    frames, target = augmented_window(keys, image[None], label, grid, spec, pixel_mm)
+    return frames[..., 0], target
+
+
+@functools.partial(jax.jit, static_argnums=(3, 4))
+def augmented_window(keys, frames, label, grid, spec, pixel_mm=(1.0, 1.0)):
+    """Images [K, S, S, W] and labels [K, S, S] of one slice and its window under many keys."""
+    where = Geometry(jnp.array(label.shape, jnp.float32), jnp.array(pixel_mm, jnp.float32))
+    return jax.vmap(lambda key: augment_slice(key, frames, label, where, grid, spec))(keys)
 
 
 def noise_slice(shape=(32, 32)):
@@ -121,3 +128,18 @@ def test_the_reach_covers_every_place():
     shape = tuple(2 * int(np.ceil(spec.reach_mm(GRID))) for _ in range(2))
     _, target = augmented(KEYS, np.full(shape, 7, np.uint8), np.ones(shape, np.uint8), GRID, spec)
     assert np.all(np.asarray(target) == 1)  # 0 would be outside the slice
+
+
+def test_the_frames_of_a_window_change_together():
+    """Each frame comes out as it would alone by the same key; only noise is its own."""
+    rng = np.random.default_rng(1)
+    frames, label = rng.integers(0, 256, (3, 32, 32), np.uint8), noise_slice()[1]
+    strong = AUGMENTATIONS["strong"]
+    window, target = augmented_window(KEYS[:4], frames, label, GRID, strong._replace(noise=0))
+    for i, frame in enumerate(frames):
+        alone, its_target = augmented(KEYS[:4], frame, label, GRID, strong._replace(noise=0))
+        np.testing.assert_allclose(window[..., i], alone, atol=1e-4)
+        np.testing.assert_array_equal(target, its_target)
+    same = np.broadcast_to(frames[0], frames.shape)
+    noisy, _ = augmented_window(KEYS[:4], same, label, GRID, strong)
+    assert not np.allclose(noisy[..., 0], noisy[..., 1], atol=1e-3)

@@ -9,7 +9,16 @@ from hypothesis import strategies as st
 from tiny import GRID, heart_slices
 
 from semiqc_jax.inputs.augment import AUGMENTATIONS
-from semiqc_jax.inputs.slices import canvas_of, central, cumulative, draw, example_keys, make_batch, on_canvas
+from semiqc_jax.inputs.slices import (
+    canvas_of,
+    central,
+    cumulative,
+    draw,
+    example_keys,
+    make_batch,
+    on_canvas,
+    window_frames,
+)
 
 DRAWN = 4096
 KEYS = jax.random.split(jax.random.key(0), DRAWN)
@@ -78,11 +87,27 @@ def test_a_central_part_keeps_its_centre_and_all_within_reach(shape, pixel, reac
         assert cut.start > lost - 2
 
 
-def test_a_batch_holds_the_drawn_slices():
-    rows = heart_slices(4)
+@pytest.mark.parametrize(
+    ("frame", "n_frames", "window", "frames"),
+    [
+        (3, 8, 1, [3]),
+        (0, 1, 3, [0, 0, 0]),
+        (1, 2, 5, [1, 0, 1, 0, 1]),
+        (0, 5, 5, [3, 4, 0, 1, 2]),
+        (4, 5, 3, [3, 4, 0]),
+        (1, 5, 9, [2, 3, 4, 0, 1, 2, 3, 4, 0]),
+    ],
+)
+def test_the_cycle_closes(frame, n_frames, window, frames):
+    assert window_frames(frame, n_frames, window).tolist() == frames
+
+
+@pytest.mark.parametrize("window", [1, 3])
+def test_a_batch_holds_the_drawn_slices(window):
+    rows = heart_slices(4, window=window)
     keys = example_keys(jax.random.key(1), jnp.int32(0), 0, 4)
     batch = jax.jit(make_batch, static_argnums=(2, 3))(keys, rows, GRID, AUGMENTATIONS["none"])
-    assert batch.image.shape == (4, GRID.size, GRID.size, 1)
+    assert batch.image.shape == (4, GRID.size, GRID.size, window)
     assert batch.label.shape == (4, GRID.size, GRID.size)
     np.testing.assert_array_equal(batch.labelled, rows.labelled)
     assert set(np.unique(batch.label)) == {0, 1, 2, 3}

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from tiny import UNET
 
+from semiqc_jax.benchmarks.weights import random_variables
 from semiqc_jax.models.build import DTYPES, NETWORKS, NORMS, NetworkSpec, build_network
 from semiqc_jax.models.layers import max_pool_2x2, upsample_nearest
 
@@ -27,12 +28,12 @@ def size(tree):
 @pytest.mark.parametrize("name", NETWORKS)
 @pytest.mark.parametrize("norm", NORMS)
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("depth", [2, 5])
-def test_logits_have_the_size_of_the_image(name, norm, dtype, depth):
-    spec = NetworkSpec(name, n_classes=2, base=4, depth=depth, norm=norm, dropout=1.0, dtype=dtype)
+@pytest.mark.parametrize(("depth", "window"), [(2, 3), (5, 1)])
+def test_logits_have_the_size_of_the_image(name, norm, dtype, depth, window):
+    spec = NetworkSpec(name, 2, base=4, depth=depth, norm=norm, dropout=1.0, dtype=dtype, window=window)
     network = build_network(spec)
     assert network.divisor == 2 ** (depth - 1)
-    image = (2, network.divisor, 3 * network.divisor, 1)
+    image = (2, network.divisor, 3 * network.divisor, window)
     variables = shapes(spec, image)
     logits = jax.eval_shape(network.apply, variables, jax.ShapeDtypeStruct(image, jnp.float32))
     assert logits.shape == (*image[:3], 3)
@@ -55,6 +56,15 @@ def test_unet_parameters_by_hand(norm):
     variables = shapes(dataclasses.replace(UNET, norm=norm))
     assert size(variables["params"]) == encoder + decoder + output == 496
     assert size(variables.get("batch_stats", {})) == (2 * (2 + 2 + 4 + 4 + 2 + 2) if norm == "batch" else 0)
+
+
+def test_names_that_checkpoints_know():
+    """Those of a network trained before there were windows; frames of a window are channels of the first kernel."""
+    params = shapes(UNET)["params"]
+    assert set(params) == {"DoubleConv_0", "DoubleConv_1", "DoubleConv_2", "Conv_0", "Conv_1"}
+    seen = shapes(dataclasses.replace(UNET, window=5), (1, 16, 16, 5))["params"]
+    assert jax.tree.structure(seen) == jax.tree.structure(params)
+    assert seen["DoubleConv_0"]["ConvNorm_0"]["Conv_0"]["kernel"].shape == (3, 3, 5, 2)
 
 
 @pytest.mark.parametrize("norm", NORMS)
@@ -95,7 +105,7 @@ def test_dropout_is_for_training_alone(name):
     spec = NetworkSpec(name, n_classes=1, base=2, depth=2, norm="group", dropout=1.0)
     network = build_network(spec)
     image = jax.random.normal(jax.random.key(2), (2, 8, 8, 1))
-    variables = jax.jit(network.init)(RNGS, image)
+    variables = random_variables(network, 8)
 
     @jax.jit
     def outputs(key):

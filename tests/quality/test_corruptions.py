@@ -5,11 +5,12 @@ import numpy as np
 import pytest
 from hearts import DZ_MM, PIXEL_MM, heart
 
+from semiqc_jax.anatomy import SHORT_AXIS
 from semiqc_jax.quality.corruptions import corrupt, mean_dice, slice_severity
 from semiqc_jax.quality.training_set import corrupted_training_set
 
 LABEL = heart(n_slices=6)
-break_many = jax.jit(jax.vmap(lambda key, severity: corrupt(key, LABEL, severity, 3), in_axes=(0, None)))
+break_many = jax.jit(jax.vmap(lambda key, severity: corrupt(key, LABEL, severity, SHORT_AXIS), in_axes=(0, None)))
 dice_many = jax.jit(jax.vmap(lambda broken: mean_dice(LABEL, broken, 3)))
 KEYS = jax.random.split(jax.random.key(1), 24)
 
@@ -51,11 +52,11 @@ def test_mean_dice_by_hand(other, expected):
 def test_training_set_holds_what_was_asked_for():
     labels = [heart(n_slices=6), heart(n_frames=1, n_slices=4)]  # padded to the shape of test_learned
     extents = [np.full(6, DZ_MM), np.full(4, DZ_MM)]
-    evidence, dice = corrupted_training_set(jax.random.key(3), labels, PIXEL_MM, extents, 7)
+    evidence, dice = corrupted_training_set(jax.random.key(3), labels, PIXEL_MM, extents, 7, SHORT_AXIS)
     assert dice.shape == (7,)
     assert ((dice >= 0) & (dice <= 1)).all()
     np.testing.assert_array_equal(evidence.frame_mask.sum(1), [2, 1, 2, 1, 2, 1, 2])
     np.testing.assert_array_equal(evidence.slice_mask.sum(1), [6, 4, 6, 4, 6, 4, 6])
     assert (evidence.confidence[evidence.frame_mask][:, 0] == 1).all()
-    again = corrupted_training_set(jax.random.key(3), labels, PIXEL_MM, extents, 7)
+    again = corrupted_training_set(jax.random.key(3), labels, PIXEL_MM, extents, 7, SHORT_AXIS)
     np.testing.assert_array_equal(again[1], dice)

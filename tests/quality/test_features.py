@@ -1,5 +1,7 @@
 """Features of an ideal heart and of broken ones; what they must not depend on."""
 
+from functools import partial
+
 import jax
 import numpy as np
 import pytest
@@ -7,9 +9,13 @@ from hearts import DZ_MM, PIXEL_MM, evidence_of, heart
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from semiqc_jax.quality.features import DOWNSTREAM, FEATURE_INDEX, FEATURES, features
+from semiqc_jax.quality.features import features as features_by
+from semiqc_jax.quality.short_axis import SHORT_AXIS_CHECKS
+from semiqc_jax.segmentation.assemble import MEASURED
 
 INTACT, LARGEST = heart(), heart(10, 9)
+FEATURES = SHORT_AXIS_CHECKS.features
+features = partial(features_by, checks=SHORT_AXIS_CHECKS)
 
 
 def measure(label):
@@ -25,9 +31,9 @@ def broken(edit, label=INTACT):
 
 
 def test_every_feature_is_documented_once():
-    assert len(FEATURE_INDEX) == len(FEATURES)
+    assert len(SHORT_AXIS_CHECKS.index) == len(FEATURES)
     assert all(feature.description and feature.source for feature in FEATURES)
-    assert [f.name for i, f in enumerate(FEATURES) if i not in DOWNSTREAM] == ["confidence", "entropy"]
+    assert [f.name for i, f in enumerate(FEATURES) if i not in SHORT_AXIS_CHECKS.learnable] == ["confidence", "entropy"]
 
 
 def test_an_ideal_heart():
@@ -132,7 +138,7 @@ def test_padding_may_hold_anything():
         x[0, 2:], x[0, :, 8:] = 7, 7
         return x
 
-    spoilt = evidence._replace(**{name: spoil(getattr(evidence, name)) for name in evidence._fields[4:]})
+    spoilt = evidence._replace(**{name: spoil(getattr(evidence, name)) for name in MEASURED})
     assert not np.array_equal(spoilt.area_mm2, evidence.area_mm2)
     np.testing.assert_allclose(features(spoilt), features(evidence), rtol=1e-5, atol=1e-5)
 

@@ -1,6 +1,7 @@
 """The learned judge on held-out broken masks, its numbers against scikit-learn's, and its stored form."""
 
 import io
+from functools import partial
 
 import jax
 import numpy as np
@@ -9,11 +10,15 @@ from hearts import DZ_MM, PIXEL_MM, heart
 from sklearn.metrics import roc_auc_score
 from sklearn.svm import SVR
 
+from semiqc_jax.anatomy import SHORT_AXIS
+from semiqc_jax.errors import DataError
 from semiqc_jax.quality import learned
-from semiqc_jax.quality.features import features
+from semiqc_jax.quality.features import features as features_by
+from semiqc_jax.quality.short_axis import SHORT_AXIS_CHECKS
 from semiqc_jax.quality.training_set import corrupted_training_set
 
 N, TARGET = 160, 0.85
+features = partial(features_by, checks=SHORT_AXIS_CHECKS)
 
 
 def cohort(key, n_subjects):
@@ -21,7 +26,8 @@ def cohort(key, n_subjects):
     rng = np.random.default_rng(key)
     ranges = ((18, 30), (7, 12), (0.15, 0.4))
     labels = [heart(2, 6, *(rng.uniform(*r) for r in ranges)) for _ in range(n_subjects)]
-    return corrupted_training_set(jax.random.key(key), labels, PIXEL_MM, [np.full(6, DZ_MM)] * n_subjects, N)
+    extents = [np.full(6, DZ_MM)] * n_subjects
+    return corrupted_training_set(jax.random.key(key), labels, PIXEL_MM, extents, N, SHORT_AXIS)
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +43,7 @@ def held_out():
 @pytest.fixture(scope="module")
 def classifier(training):
     evidence, dice = training
-    return learned.fit(features(evidence), dice, TARGET, "broken ellipsoids", np.arange(N) % 8)
+    return learned.fit(features(evidence), dice, TARGET, "broken ellipsoids", SHORT_AXIS_CHECKS, np.arange(N) % 8)
 
 
 def test_ranks_and_calibrates_held_out_hearts(classifier, held_out):
@@ -83,13 +89,13 @@ def test_stored_and_read_it_is_the_same(classifier, held_out):
     np.savez(file, **learned.to_arrays(classifier))
     file.seek(0)
     with np.load(file, allow_pickle=False) as arrays:
-        again = learned.from_arrays(arrays)
+        again = learned.from_arrays(arrays, SHORT_AXIS_CHECKS)
         changed = {**arrays, "features": np.array(["no such feature"])}
     assert (again.target, again.learned_from) == (TARGET, "broken ellipsoids")
     before, after = (learned.assess_learned(held_out[0], x) for x in (classifier, again))
     jax.tree.map(np.testing.assert_array_equal, before, after)
-    with pytest.raises(ValueError, match="no such feature"):
-        learned.from_arrays(changed)
+    with pytest.raises(DataError, match="no such feature"):
+        learned.from_arrays(changed, SHORT_AXIS_CHECKS)
 
 
 def test_says_why(classifier, held_out):
@@ -105,7 +111,7 @@ def test_says_why(classifier, held_out):
 def test_constant_features_and_one_kind_of_label_do_no_harm(training):
     values, dice = np.array(features(training[0])), np.asarray(training[1])
     values[:, 3] = 1.0
-    fitted = learned.fit(values, dice, 1.5, "a target that nothing reaches")
+    fitted = learned.fit(values, dice, 1.5, "a target that nothing reaches", SHORT_AXIS_CHECKS)
     assert 3 not in np.asarray(fitted.machine.columns)
     quality = learned.assess_learned(training[0], fitted)
     assert np.isfinite(np.asarray(quality.score)).all()
@@ -114,4 +120,4 @@ def test_constant_features_and_one_kind_of_label_do_no_harm(training):
 
 def test_one_subject_is_not_enough(training):
     with pytest.raises(ValueError, match="two subjects"):
-        learned.fit(features(training[0]), training[1], TARGET, "one heart", np.zeros(N))
+        learned.fit(features(training[0]), training[1], TARGET, "one heart", SHORT_AXIS_CHECKS, np.zeros(N))

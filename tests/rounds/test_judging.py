@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 from tiny_runs import tiny_cohort
 
+from semiqc_jax.anatomy import AORTA
 from semiqc_jax.benchmarks.selecting import random_evidence
-from semiqc_jax.quality.rules import RULES
+from semiqc_jax.errors import ConfigError, DataError
+from semiqc_jax.quality.short_axis import RULES
 from semiqc_jax.quality.training_set import corrupted_training_set
 from semiqc_jax.rounds import judging
 from semiqc_jax.settings import load_settings
@@ -19,7 +21,7 @@ SETTINGS = {"grid": {"size": 32, "pixel_mm": 5.0}, "model": {"depth": 2}}
 @pytest.fixture
 def small(monkeypatch):
     """A judge that learns in seconds."""
-    monkeypatch.setattr(judging, "HEARTS", 3)
+    monkeypatch.setattr(judging, "SUBJECTS", 3)
     monkeypatch.setattr(judging, "COPIES", 36)
     monkeypatch.setattr(judging, "FRAMES", 4)
 
@@ -51,7 +53,7 @@ def test_learned_is_fitted_once_named_and_orders_broken_masks(tmp_path, small, m
     settings = load_settings({**SETTINGS, "quality": {"name": "learned", "use_confidence": False}})
     judge = judging.judge_for(settings, tiny_cohort(), tmp_path)
     assert judge.name == "quality_learned"
-    assert judge.learned_from == "3 phantom hearts, 36 masks broken on purpose"
+    assert judge.learned_from == "3 phantom subjects, 36 masks broken on purpose"
 
     seen = {}
 
@@ -72,3 +74,25 @@ def test_learned_is_fitted_once_named_and_orders_broken_masks(tmp_path, small, m
     assert (scores[0] >= 0).all()
     assert (scores[0] <= 1).all()
     assert np.corrcoef(scores[0], np.asarray(dice))[0, 1] > 0.6
+
+
+def aortic_cohort():
+    """The tiny cohort, as if it were of the aortic task."""
+    cohort = tiny_cohort()
+    cohort.task = AORTA
+    return cohort
+
+
+def test_the_judge_is_that_of_the_task(tmp_path, small):
+    settings = load_settings({**SETTINGS, "quality": {"name": "learned"}})
+    judging.judge_for(settings, aortic_cohort(), tmp_path)
+    with np.load(tmp_path / "quality" / "classifier.npz") as data:
+        assert str(data["task"]) == "aorta"
+    with pytest.raises(DataError, match=r"for the task 'aorta', not 'short_axis' \(.*classifier.npz\)"):
+        judging.judge_for(settings, tiny_cohort(), tmp_path)
+
+
+def test_rules_of_another_task_cannot_be_switched_off(tmp_path):
+    settings = load_settings({**SETTINGS, "quality": {"rules_off": "lv_ef"}})
+    with pytest.raises(ConfigError, match="no rule lv_ef"):
+        judging.judge_for(settings, aortic_cohort(), tmp_path)

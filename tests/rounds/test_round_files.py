@@ -12,6 +12,7 @@ from tiny_runs import POOL, tiny_cohort, tiny_config
 from semiqc_jax.datasets.cohort import read_truth
 from semiqc_jax.files import number, read_csv, read_json
 from semiqc_jax.pipeline import Segmentation
+from semiqc_jax.quality.short_axis import SHORT_AXIS_CHECKS
 from semiqc_jax.rounds.judge import rules_judge
 from semiqc_jax.rounds.pool import Pool, choose, segment_pool
 from semiqc_jax.settings import load_settings
@@ -28,7 +29,7 @@ def segmented(cohort, subject: int, confidence: float) -> Segmentation:
     statistics = {
         "area_mm2": ones * np.random.default_rng(subject).uniform(100, 900, 3).astype(np.float32),
         "centroid_mm": np.zeros((*lead, 3, 2), np.float32),
-        **dict.fromkeys(("perimeter_mm", "components", "largest_fraction"), ones),
+        **dict.fromkeys(("perimeter_mm", "components", "largest_fraction", "intensity_mean", "intensity_max"), ones),
         **dict.fromkeys(("enclosure", "contact", "entropy", "uncertain_pixels"), ones[..., 0]),
         "confidence": ones[..., 0] * np.float32(confidence),
     }
@@ -47,7 +48,7 @@ def pool(tmp_path: Path) -> Pool:
 
 def chosen(pool: Pool, selector: str, **changes: object) -> list[dict[str, str]]:
     """Choose; the rows of `quality.csv`."""
-    choose(pool, load_settings(tiny_config(selector, **changes)), 1, rules_judge(True), CHECKPOINT)
+    choose(pool, load_settings(tiny_config(selector, **changes)), 1, rules_judge(SHORT_AXIS_CHECKS, True), CHECKPOINT)
     return read_csv(pool.folder / "quality.csv")
 
 

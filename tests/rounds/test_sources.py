@@ -81,7 +81,7 @@ def test_labelled_slices_are_those_on_which_something_is_drawn(cohort):
     np.testing.assert_allclose(source.distribution, np.arange(1, 7) / 6, rtol=1e-6)
     one = source.read(3)  # frame 0, slice 0 of the second
     np.testing.assert_array_equal(one.labelled, [True, True, False])
-    np.testing.assert_array_equal(one.image[:26, :52], cohort.image(1)[0, 0])
+    np.testing.assert_array_equal(one.image[0, :26, :52], cohort.image(1)[0, 0])
     assert set(np.unique(one.label)) == {0, 1, 2}
     np.testing.assert_array_equal(one.geometry.extent, [26, 52])
     np.testing.assert_allclose(one.geometry.pixel_mm, [1.6, 0.9])
@@ -97,7 +97,7 @@ def test_one_canvas_holds_every_slice_within_reach(cohort):
     assert 2 * 10 / 0.9 <= width < 2 * 10 / 0.9 + 5
     top, left = (26 - height) // 2, (52 - width) // 2
     expected = cohort.image(1)[0, 1, top : top + height, left : left + width]
-    np.testing.assert_array_equal(one.image[:height, :width], expected)
+    np.testing.assert_array_equal(one.image[0, :height, :width], expected)
 
 
 def test_pseudo_slices_are_those_with_weight(cohort, store):
@@ -106,9 +106,30 @@ def test_pseudo_slices_are_those_with_weight(cohort, store):
     for i, (subject, t, z) in enumerate([(1, 0, 0), (1, 0, 2), (2, 1, 0)]):
         one = source.read(i)
         height, width = SHAPES[subject][2:]
-        np.testing.assert_array_equal(one.image[:height, :width], cohort.image(subject)[t, z])
+        np.testing.assert_array_equal(one.image[0, :height, :width], cohort.image(subject)[t, z])
         assert np.all(one.label[:height, :width] == t + z)
         assert one.labelled.all()
+
+
+@pytest.mark.parametrize("kind", ["labelled", "pseudo"])
+def test_a_slice_comes_with_its_frames(cohort, store, kind):
+    """p2 has two frames of one slice: five frames around the second, where the cycle closes twice."""
+    canvas = Canvas.of(cohort, 100.0, window=5)
+    if kind == "labelled":
+        source, at = labelled_source(cohort, [2], canvas), 0
+        assert source.count == 2
+    else:
+        source, at = pseudo_source(cohort, [1, 2], WEIGHT, store, canvas), 2
+    assert source.bytes == source.count * 6 * canvas.size[0] * canvas.size[1]
+    frame = 0 if kind == "labelled" else 1
+    one = source.read(at)
+    assert one.image.shape == (5, *canvas.size)
+    expected = cohort.image(2)[(frame + np.arange(5)) % 2, 0]
+    np.testing.assert_array_equal(one.image[:, :30, :30], expected)
+    assert one.label.shape == canvas.size
+    resident = source.resident().slices
+    assert resident.image.nbytes + resident.label.nbytes == source.bytes
+    np.testing.assert_array_equal(resident.image[at], one.image)
 
 
 def test_a_selection_that_kept_nobody_is_an_error(cohort, store):
@@ -116,11 +137,14 @@ def test_a_selection_that_kept_nobody_is_an_error(cohort, store):
         pseudo_source(cohort, [1, 2], np.zeros_like(WEIGHT), store, Canvas.of(cohort, 100.0))
 
 
-def train(cohort, store, resident_mb, state=None, count=1, selector="quality"):
+WINDOW = dataclasses.replace(SETTINGS, model=ModelSettings("unet_lstm", base=2, depth=2, window=3))
+
+
+def train(cohort, store, resident_mb, state=None, count=1, selector="quality", settings=SETTINGS):
     """Four updates of round 1, saved after each second one."""
-    settings = dataclasses.replace(SETTINGS, resident_mb=resident_mb, selector=selector)
+    settings = dataclasses.replace(settings, resident_mb=resident_mb, selector=selector)
     trainer = Trainer(settings, cohort, Devices.of(count=count))
-    canvas = Canvas.of(cohort, 60.0)
+    canvas = Canvas.of(cohort, 60.0, settings.model.window)
     sources = {
         "labelled": labelled_source(cohort, [0], canvas),
         "pseudo": pseudo_source(cohort, [1, 2], WEIGHT, store, canvas),
@@ -141,6 +165,12 @@ def test_a_stream_that_is_read_trains_as_a_resident_one(cohort, store, resident)
     state, _, logged = train(cohort, store, 0)
     assert_equal_trees(state, resident[0])
     assert logged[4]["loss"] == resident[2][4]["loss"]
+
+
+def test_windows_that_are_read_train_as_resident_ones(cohort, store):
+    """The recurrent network, dropout and all; and its state is saved and taken up."""
+    state, saved, _ = train(cohort, store, 2048, settings=WINDOW)
+    assert_equal_trees(train(cohort, store, 0, saved[2], settings=WINDOW)[0], state)
 
 
 @pytest.mark.parametrize("resident_mb", [0, 2048])

@@ -5,7 +5,7 @@ import pytest
 
 from semiqc_jax.segmentation.assemble import MEASURED, assemble_evidence
 
-PER_CLASS = ("area_mm2", "perimeter_mm", "components", "largest_fraction")
+PER_CLASS = ("area_mm2", "perimeter_mm", "components", "largest_fraction", "intensity_mean", "intensity_max")
 
 
 def measured(n_frames, n_slices):

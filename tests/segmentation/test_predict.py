@@ -16,13 +16,13 @@ from semiqc_jax.segmentation.predict import Model, make_predict, network_probabi
 
 @pytest.fixture
 def fake(monkeypatch):
-    """Put a function image [B, S, S, 1] -> logits [B, S, S, 4] in the place of the network."""
+    """Put a function frames [N, S, S] -> logits [N, S, S, 4] in the place of the network; windows hold one frame."""
 
     class Network:
         apply = None
 
     def replace(logits):
-        Network.apply = staticmethod(lambda variables, image: logits(image))
+        Network.apply = staticmethod(lambda variables, frames, windows, method: logits(frames)[windows[:, 0]])
         monkeypatch.setattr(module, "build_network", lambda spec: Network)
 
     return replace
@@ -40,7 +40,12 @@ def bright(image):
     """Class 1 above the middle of the intensities, background below; the others nowhere."""
     middle = (image.min((1, 2), keepdims=True) + image.max((1, 2), keepdims=True)) / 2
     nowhere = jnp.full_like(image, -30)
-    return jnp.concatenate([middle - image, image - middle, nowhere, nowhere], -1)
+    return jnp.stack([middle - image, image - middle, nowhere, nowhere], -1)
+
+
+def each_alone(count):
+    """Windows of one frame."""
+    return np.arange(count)[:, None]
 
 
 @pytest.mark.parametrize("pixel_mm", [(1.5, 1.5), (0.9, 1.8), (2.2, 1.3)])
@@ -53,7 +58,7 @@ def test_a_disc_comes_back_to_its_pixels(fake, pixel_mm):
     image = np.zeros((1, 128, 128), np.uint8)
     image[0, : shape[0], : shape[1]] = 30 + 200 * disc
     grid = Grid(64, 1.5)
-    result, statistics = jax.jit(make_predict(model(grid)))({}, image, geometry((shape, pixel_mm)))
+    result, statistics = jax.jit(make_predict(model(grid)))({}, image, geometry((shape, pixel_mm)), each_alone(1))
     assert result.shape == image.shape
     assert result.dtype == jnp.uint8
     assert dice(np.asarray(result)[0, : shape[0], : shape[1]] == 1, disc) > 0.97
@@ -63,9 +68,9 @@ def test_a_disc_comes_back_to_its_pixels(fake, pixel_mm):
 
 def test_outside_the_grid_is_background(fake):
     """A grid of 24 mm on a slice of 40 mm: 24 pixels of 1 mm a side are class 2, by hand."""
-    fake(lambda image: jnp.zeros((*image.shape[:3], 4)).at[..., 2].set(9))
+    fake(lambda image: jnp.zeros((*image.shape, 4)).at[..., 2].set(9))
     image = np.full((1, 64, 64), 7, np.uint8)
-    label, _ = jax.jit(make_predict(model(Grid(16, 1.5))))({}, image, geometry(((40, 40), (1.0, 1.0))))
+    label, _ = jax.jit(make_predict(model(Grid(16, 1.5))))({}, image, geometry(((40, 40), (1.0, 1.0))), each_alone(1))
     expected = np.zeros((40, 40))
     expected[8:32, 8:32] = 2
     np.testing.assert_array_equal(label[0, :40, :40], expected)
@@ -76,13 +81,13 @@ def test_mirrored_slices_are_averaged(fake):
     slope = jnp.arange(4.0)[:, None] * 3 + jnp.arange(4.0)
 
     def logits(image):
-        return jnp.stack([image[..., 0] * slope, *[jnp.zeros(image.shape[:3])] * 3], -1)
+        return jnp.stack([image * slope, *[jnp.zeros(image.shape)] * 3], -1)
 
     fake(logits)
-    image = jax.random.normal(jax.random.key(0), (2, 4, 4, 1))
-    plain = network_probabilities(model(Grid(4, 1.0)), {}, image)
+    image = jax.random.normal(jax.random.key(0), (2, 4, 4))
+    plain = network_probabilities(model(Grid(4, 1.0)), {}, image, each_alone(2))
     np.testing.assert_allclose(plain, jax.nn.softmax(logits(image)), rtol=1e-6)
-    averaged = network_probabilities(model(Grid(4, 1.0), flip_average=True), {}, image)
+    averaged = network_probabilities(model(Grid(4, 1.0), flip_average=True), {}, image, each_alone(2))
     by_hand = np.zeros((2, 4, 4, 4))
     for rows in (1, -1):
         for columns in (1, -1):
@@ -98,7 +103,7 @@ def test_the_network_sees_what_it_was_trained_on(fake):
 
     def look(image):
         seen.append(image)
-        return jnp.zeros((*image.shape[:3], 4))
+        return jnp.zeros((*image.shape, 4))
 
     fake(look)
     rows = heart_slices(3)
@@ -107,8 +112,8 @@ def test_the_network_sees_what_it_was_trained_on(fake):
 
     @jax.jit
     def both(rows):
-        make_predict(model(GRID))({}, rows.image, rows.geometry)
-        return seen[0], make_batch(keys, rows, GRID, AUGMENTATIONS["none"]).image
+        make_predict(model(GRID))({}, rows.image[:, 0], rows.geometry, each_alone(3))
+        return seen[0][..., None], make_batch(keys, rows, GRID, AUGMENTATIONS["none"]).image
 
     at_inference, in_training = both(rows)
     np.testing.assert_allclose(at_inference, in_training, atol=2e-5)

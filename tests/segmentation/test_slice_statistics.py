@@ -33,6 +33,7 @@ SPIRAL = np.array(
     ]
 )
 statistics = jax.jit(label_statistics, static_argnums=1)
+IMAGE = np.arange(16.0).reshape(4, 4) / 16
 
 
 def test_a_small_heart_by_hand():
@@ -91,12 +92,21 @@ def test_softmax_statistics_by_hand(sharp):
     probabilities[1, 1] = [1 - sharp, sharp, 0]
     probabilities[2, 2] = [0.94, 0.03, 0.03]
     probabilities[3, 3] = [0.96, 0.04, 0]  # clearly background
-    found = jax.jit(slice_statistics)(probabilities, 1.0)
+    found = jax.jit(slice_statistics)(probabilities, 1.0, IMAGE)
     terms = [1 - sharp, sharp, 0.94, 0.03, 0.03]
     assert found["uncertain_pixels"] == 2
     np.testing.assert_allclose(found["confidence"], (sharp + 0.94) / 2, rtol=1e-6)
     np.testing.assert_allclose(found["entropy"], -np.sum(np.log(terms) * terms) / 2 / np.log(3), rtol=1e-5)
     np.testing.assert_array_equal(found["area_mm2"], [1, 0])
+    np.testing.assert_array_equal(found["intensity_mean"], [5 / 16, 0])
+
+
+def test_intensities_by_hand():
+    label = np.array([[0, 1, 1, 0], [0, 1, 0, 0], [0, 0, 0, 2], [0, 0, 0, 2]])
+    found = jax.jit(slice_statistics)(jax.nn.one_hot(label, 4), 2.0, IMAGE)
+    np.testing.assert_allclose(found["intensity_mean"], [(1 + 2 + 5) / 48, (11 + 15) / 32, 0])
+    np.testing.assert_allclose(found["intensity_max"], [5 / 16, 15 / 16, 0])
+    np.testing.assert_array_equal(statistics(label, 3, 2.0)["intensity_max"], [1, 1, 0])  # a mask has no image
 
 
 def test_vmapped_is_the_same_as_one_by_one():

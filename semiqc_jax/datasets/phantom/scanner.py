@@ -9,16 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
-DEFECTS = (
-    "low_snr",
-    "low_contrast",
-    "ghost",
-    "band",
-    "spike",
-    "misaligned",
-    "mistriggered",
-    "missing_slices",
-)
+IMAGE_DEFECTS = ("low_snr", "low_contrast", "ghost", "band", "spike")  # the same for every anatomy
 
 
 class Scanner(NamedTuple):

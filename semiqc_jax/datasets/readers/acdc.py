@@ -10,19 +10,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from semiqc_jax.anatomy import SHORT_AXIS, to_canonical
-from semiqc_jax.datasets.readers.found import DEFAULT, Found, ReaderOptions
+from semiqc_jax.datasets.readers.found import DEFAULT, Found, ReaderOptions, short_axis_only
 from semiqc_jax.datasets.readers.nifti_file import (
     Volume,
+    existing,
     frame_times_s,
     grid_difference,
     is_nifti,
+    is_there,
     read_image,
     read_label,
 )
+from semiqc_jax.datasets.readers.nifti_study import check_order
+from semiqc_jax.datasets.readers.text_file import read_text
 from semiqc_jax.errors import DataError, NothingUsableError
 from semiqc_jax.study import Study, uniform_positions
 
-PATIENT = re.compile(r"patient\d+")
+PATIENT = re.compile(r"patient[0-9]+")
+FRAME = re.compile(r"0*[1-9][0-9]{0,5}")
 INFO = "Info.cfg"
 
 
@@ -31,14 +36,16 @@ def find(source: str | Path, options: ReaderOptions = DEFAULT) -> list[Found]:
 
     Raises:
         NothingUsableError: there is none.
+        ConfigError: the task is not the short axis.
     """
+    short_axis_only(options, "ACDC")
     source = Path(source)
     folders = [
         folder
         for parent in (source, source / "training", source / "testing")
         if parent.is_dir()
         for folder in parent.iterdir()
-        if folder.is_dir() and PATIENT.fullmatch(folder.name)
+        if (folder.is_dir() or folder.is_symlink()) and PATIENT.fullmatch(folder.name)
     ]
     if not folders:
         raise NothingUsableError("no ACDC patients", source, "give the folder above training/patientXXX/")
@@ -56,10 +63,11 @@ def read(folder: Path) -> Study:
     """
     patient, info = folder.name, _read_info(folder / INFO)
     numbers = [_frame_number(info, key, folder / INFO) for key in ("ED", "ES")]
-    cine_path = _existing(folder / f"{patient}_4d.nii.gz")
+    cine_path = existing(folder / f"{patient}_4d.nii.gz")
     warnings: list[str] = []
-    if cine_path.is_file():
+    if is_there(cine_path):
         cine, frames = read_image(cine_path), [n - 1 for n in numbers]
+        check_order(cine.data, patient)
         for key, frame in zip(("ED", "ES"), frames, strict=True):
             if not 0 <= frame < len(cine.data):
                 what = f"{key} is frame {frame + 1} of a cine of {len(cine.data)}"
@@ -107,7 +115,7 @@ def _read_labels(
     label, drawn = np.zeros(cine.data.shape, np.uint8), []
     for number, frame in zip(numbers, frames, strict=True):
         image_path, path = _frame_path(folder, number), _frame_path(folder, number, "_gt")
-        if path.is_file():
+        if is_there(path):
             image = _drawn_on(image_path, cine._replace(data=cine.data[frame : frame + 1]))
             label[frame] = to_canonical(read_label(path, image, image_path)[0], "acdc", path)
             drawn.append(frame)
@@ -119,7 +127,7 @@ def _drawn_on(path: Path, frame: Volume) -> Volume:
 
     What counts is that both hold the same pixels: their headers may then differ.
     """
-    if not path.is_file():
+    if not is_there(path):
         return frame
     image = read_image(path)
     difference = grid_difference(image, frame)
@@ -139,22 +147,19 @@ def _phase_warnings(label: NDArray, frames: list[int], drawn: list[int], numbers
 
 def _files(folder: Path) -> tuple[Path, ...]:
     """What a patient is read from."""
-    return tuple(sorted(p for p in folder.iterdir() if p.is_file() and (p.name == INFO or is_nifti(p))))
+    return tuple(sorted(p for p in folder.glob("*") if p.name == INFO or is_nifti(p)))
 
 
 def _read_info(path: Path) -> dict[str, str]:
     """`Info.cfg`: lines of `Key: value`, keys in lower case."""
-    try:
-        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError as error:
-        raise DataError("Info.cfg is missing", path, "copy it from the ACDC archive") from error
+    lines = read_text(path, INFO, "copy it from the ACDC archive").splitlines()
     pairs = (line.partition(":") for line in lines if ":" in line)
     return {key.strip().lower(): value.strip() for key, _, value in pairs}
 
 
 def _frame_number(info: dict[str, str], key: str, path: Path) -> int:
     value = info.get(key.lower(), "")
-    if not value.isdigit() or int(value) < 1:
+    if not FRAME.fullmatch(value):
         what = f"{key} is {value!r}" if value else f"{key} is not given"
         raise DataError(what, path, f"write a line such as '{key}: 1' (frames count from 1)")
     return int(value)
@@ -169,10 +174,4 @@ def _number(text: str | None) -> float | None:
 
 
 def _frame_path(folder: Path, number: int, suffix: str = "") -> Path:
-    return _existing(folder / f"{folder.name}_frame{number:02d}{suffix}.nii.gz")
-
-
-def _existing(path: Path) -> Path:
-    """`path`, or the same without `.gz` where only that is there."""
-    plain = path.with_suffix("")
-    return plain if plain.is_file() and not path.is_file() else path
+    return existing(folder / f"{folder.name}_frame{number:02d}{suffix}.nii.gz")

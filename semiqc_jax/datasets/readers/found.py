@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from semiqc_jax.anatomy import SHORT_AXIS, Task
+from semiqc_jax.errors import ConfigError
 from semiqc_jax.study import Study
 
 
@@ -23,6 +24,16 @@ class ReaderOptions:
 DEFAULT = ReaderOptions()
 
 
+def short_axis_only(options: ReaderOptions, dataset: str) -> None:
+    """Refuse another task for a data set of the short axis.
+
+    Raises:
+        ConfigError: names the data set.
+    """
+    if options.task != SHORT_AXIS:
+        raise ConfigError(f"{dataset} holds no study of the task '{options.task.name}'", "task", "use short_axis")
+
+
 @dataclass(frozen=True)
 class Found:
     """One subject of a source. `read` loads it, unchecked; it raises `DataError` if it cannot.
@@ -35,9 +46,18 @@ class Found:
     read: Callable[[], Study]
     files: tuple[Path, ...] = ()  # what `read` reads; a phantom is made of no file
     split: str | None = None  # "train", "val" or "test" where the source's layout says so
+    patient_id: str | None = None  # shared by the studies of one patient; None: this is the only one
 
 
 def files_digest(files: Iterable[Path]) -> str | None:
     """A digest of the names, sizes and times of change of files: a mended file changes it. None of no file."""
-    states = [(str(path), stat.st_size, stat.st_mtime_ns) for path in files for stat in [path.stat()]]
+    states = [_state(path) for path in files]
     return hashlib.sha256(repr(states).encode()).hexdigest() if states else None
+
+
+def _state(path: Path) -> tuple[str, int, int]:
+    try:
+        stat = path.stat()
+    except OSError:  # a dangling link or no permission: reading the subject will say so
+        return str(path), -1, -1
+    return str(path), stat.st_size, stat.st_mtime_ns

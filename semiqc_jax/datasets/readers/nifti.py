@@ -1,4 +1,4 @@
-"""Reader of any folder of 3-D or 4-D NIfTI, with labels beside the images where there are any."""
+"""Reader of any folder of NIfTI: 3-D, 4-D or one file a frame, with labels beside the images where there are any."""
 
 from __future__ import annotations
 
@@ -8,22 +8,25 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Bool, UInt8
-from numpy import ndarray
+from numpy.typing import NDArray
 
-from semiqc_jax.anatomy import to_canonical
+from semiqc_jax.anatomy import Task, to_canonical
 from semiqc_jax.datasets.readers.found import DEFAULT, Found, ReaderOptions
-from semiqc_jax.datasets.readers.nifti_file import frame_times_s, is_nifti, read_image, read_label, stem
+from semiqc_jax.datasets.readers.frame_files import Series, gap_warnings, read_series, series_of
+from semiqc_jax.datasets.readers.nifti_file import Volume, is_nifti, is_there, read_label, stem
+from semiqc_jax.datasets.readers.nifti_study import nifti_study
 from semiqc_jax.errors import NothingUsableError
-from semiqc_jax.study import Study, uniform_positions
+from semiqc_jax.study import Study
 
 OUTPUT_SUFFIX = "_seg"  # what launch/segment.py writes: neither an image nor a reference
+PATIENT = re.compile(r"sub-[A-Za-z0-9]+")  # the patient's entity in names as of BIDS
 
 
 def find(source: str | Path, options: ReaderOptions = DEFAULT) -> list[Found]:
-    """Images at or below `source` (a file or a folder), each with its label `NAME_gt` or `NAME_label` if any.
+    """Cines at or below `source` (a file or a folder), each with its label `NAME_gt` or `NAME_label` if any.
 
-    A subject's id is its file's name, or its path below `source` where that name is not unique.
+    Files of one frame each are joined as `series_of` says. A subject's id is its name, or its path below
+    `source` where that name is not unique. Files of one `sub-NAME` are of one patient.
 
     Args:
         source: a NIfTI file or a folder.
@@ -34,87 +37,76 @@ def find(source: str | Path, options: ReaderOptions = DEFAULT) -> list[Found]:
     """
     source = Path(source)
     root = source.parent if source.is_file() else source
-    files = [source] if source.is_file() else sorted(p for p in source.rglob("*.nii*") if p.is_file())
+    files = [source] if source.is_file() else [p for p in source.rglob("*.nii*") if is_there(p)]
     other = (*options.label_suffixes, OUTPUT_SUFFIX)
-    images = [p for p in files if is_nifti(p) and not stem(p).endswith(other)]
+    images = [p for p in files if is_nifti(p) and not p.name.startswith(".") and not stem(p).endswith(other)]
     if not images:
         raise NothingUsableError("no NIfTI image", source, "give a .nii or .nii.gz file or a folder of those")
-    count = Counter(stem(p) for p in images)
+    cines = series_of(images)
+    count = Counter(series.name for series in cines)
     found = []
-    for path in images:
-        name = stem(path) if count[stem(path)] == 1 else stem(Path("_".join(path.relative_to(root).parts)))
+    for series in cines:
+        path = series.paths[0]
+        below = path.relative_to(root)
+        name = series.name if count[series.name] == 1 else "_".join((*below.parts[:-1], series.name))
         subject_id = re.sub(r"[^A-Za-z0-9._-]+", "_", name)
-        label_path = _label_of(path, options)
-        read_files = (path,) if label_path is None else (path, label_path)
-        found.append(Found(subject_id, path, partial(read, path, subject_id, options), read_files))
+        labels = tuple(label for path in series.paths if (label := _label_of(path, options)) is not None)
+        patient = PATIENT.search(str(below))
+        found.append(
+            Found(
+                subject_id,
+                path,
+                partial(read, series, subject_id, options),
+                (*series.paths, *labels),
+                patient_id=patient and patient[0],
+            )
+        )
     return found
 
 
-def read(path: Path, subject_id: str, options: ReaderOptions = DEFAULT) -> Study:
-    """Read one image and the label beside it.
+def read(series: Series, subject_id: str, options: ReaderOptions = DEFAULT) -> Study:
+    """Read one cine and the labels beside its files.
 
-    ED and ES are the drawn frames with the largest and the smallest LV, where the LV is drawn on two or more.
+    ED and ES are the drawn frames with the largest and the smallest LV (for the aorta: with the smallest and the
+    largest ascending aorta), where it is drawn on two or more. A frame without a label is not drawn.
 
     Raises:
         DataError: names the file and the mend.
     """
-    image = read_image(path)
-    n_slices = image.data.shape[1]
-    label_path = _label_of(path, options)
-    label, labelled = None, None
-    if label_path is not None and options.label_codes is not None:
-        label = to_canonical(read_label(label_path, image, path), options.label_codes, label_path)
-        labelled = drawn(label, options.task.n_classes)
-    ed_frame, es_frame = (None, None) if label is None else _phases(label)
-    return Study(
-        subject_id=subject_id,
-        image=image.data,
-        spacing_mm=image.spacing_mm,
-        slice_position_mm=uniform_positions(n_slices, image.spacing_mm[0]),
-        affine=image.affine,
-        task=options.task,
-        frame_time_s=frame_times_s(image),
-        label=label,
-        labelled=labelled,
-        ed_frame=ed_frame,
-        es_frame=es_frame,
-        warnings=_warnings(image.affine, image.spacing_mm),
-    )
+    image = read_series(series)
+    label = _read_labels(series, image, options)
+    if _is_plane_over_time(image, options.task):
+        image = image._replace(data=_as_frames(image.data))
+        label = None if label is None else _as_frames(label)
+    return nifti_study(subject_id, image, label, options.task, gap_warnings(series.numbers))
 
 
-def drawn(label: UInt8[ndarray, "T Z Y X"], n_classes: int) -> Bool[ndarray, "T Z C"]:
-    """Which classes count as drawn on which slices, when all that is known is the label volume itself.
+def _read_labels(series: Series, image: Volume, options: ReaderOptions) -> NDArray[np.uint8] | None:
+    """The canonical label [T, Z, Y, X] of a cine, 0 on frames that have none; None where no frame has one."""
+    paths = [_label_of(path, options) for path in series.paths]
+    if options.label_codes is None or not any(paths):
+        return None
+    label = np.zeros(image.data.shape, np.uint8)
+    for i, (path, image_path) in enumerate(zip(paths, series.paths, strict=True)):
+        frames = slice(i, i + 1) if series.numbers else slice(None)
+        if path is not None:
+            stored = read_label(path, image._replace(data=image.data[frames]), image_path)
+            label[frames] = to_canonical(stored, options.label_codes, path)
+    return label
 
-    A frame that holds class c anywhere has it drawn on every slice (beyond the first and the last that hold
-    it, it is truly absent), but not in a gap between those: a structure does not pause, so such a slice was
-    left out. A class that a frame never holds is not drawn there.
-    """
-    codes = np.arange(1, n_classes + 1, dtype=np.uint8)
-    holds = np.stack([(label == code).any((2, 3)) for code in codes], axis=-1)  # [T, Z, C]
-    from_first = np.logical_or.accumulate(holds, axis=1)
-    to_last = np.logical_or.accumulate(holds[:, ::-1], axis=1)[:, ::-1]
-    gap = from_first & to_last & ~holds
-    return holds.any(axis=1, keepdims=True) & ~gap
+
+def _is_plane_over_time(image: Volume, task: Task) -> bool:
+    """Whether a 3-D file is (x, y, t): a task of one plane knows no stack of slices."""
+    n_frames, n_slices = image.data.shape[:2]
+    return task.curve == "mm2" and n_frames == 1 and n_slices > 1
 
 
-def _phases(label: UInt8[ndarray, "T Z Y X"]) -> tuple[int | None, int | None]:
-    volume = (label == 1).sum((1, 2, 3))
-    frames = np.flatnonzero(volume)
-    if len(frames) < 2:
-        return None, None
-    return int(frames[volume[frames].argmax()]), int(frames[volume[frames].argmin()])
+def _as_frames(volume: NDArray) -> NDArray:
+    return np.ascontiguousarray(volume.swapaxes(0, 1))
 
 
 def _label_of(path: Path, options: ReaderOptions) -> Path | None:
     if options.label_codes is None:
         return None
     names = (f"{stem(path)}{suffix}{end}" for suffix in options.label_suffixes for end in (".nii.gz", ".nii"))
-    return next((path.with_name(name) for name in names if path.with_name(name).is_file()), None)
-
-
-def _warnings(affine: ndarray, spacing_mm: tuple[float, float, float]) -> tuple[str, ...]:
-    of_affine = np.sqrt((affine[:3, :3] ** 2).sum(0))[::-1]
-    if np.allclose(of_affine, spacing_mm, rtol=0.01):
-        return ()
-    shown = ", ".join(f"{v:.3g}" for v in of_affine)
-    return (f"the affine's voxel size ({shown}) mm differs from the header's; the header's is used",)
+    return next((path.with_name(name) for name in names if is_there(path.with_name(name))), None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import zlib
 from collections.abc import Iterator
@@ -11,16 +12,18 @@ from typing import Any, NamedTuple
 
 import nibabel as nib
 import numpy as np
-from nibabel.filebasedimages import ImageFileError
-from nibabel.imageglobals import LoggingOutputSuppressor
 from nibabel.spatialimages import HeaderDataError
 from numpy.typing import NDArray
 
 from semiqc_jax.errors import DataError
 
-MAX_BYTES = 2 * 1024**3  # of the volume as float32: no cine comes near, a broken header does
+MAX_BYTES = 3 * 2**28  # of the values as stored and as float32: no cine comes near, a broken header does
+MAX_DEFLATION = 1032  # what gzip packs into a byte at most (zlib's technical details)
+TIME_UNITS = {8: "sec", 16: "msec", 24: "usec"}  # codes of xyzt_units
+CHUNK = 2**16
 GRID_TOLERANCE = 0.05  # of a voxel, in spacing and in direction: headers are rounded
-UNREADABLE = (OSError, EOFError, ValueError, OverflowError, zlib.error, ImageFileError, HeaderDataError)
+UNREADABLE = (OSError, EOFError, ValueError, OverflowError, zlib.error, HeaderDataError)
+SILENT = logging.Logger("headers that are mended", logging.CRITICAL + 1)
 
 
 class Volume(NamedTuple):
@@ -43,13 +46,24 @@ def stem(path: Path) -> str:
     return path.name.removesuffix(".gz").removesuffix(".nii")
 
 
+def is_there(path: Path) -> bool:
+    """Whether there is a file, or a link to none: a subject with a broken link is not one without that file."""
+    return path.is_file() or path.is_symlink()
+
+
+def existing(path: Path) -> Path:
+    """`path`, which ends in `.nii.gz`, or the same without `.gz` where only that is there."""
+    plain = path.with_suffix("")
+    return plain if is_there(plain) and not is_there(path) else path
+
+
 def read_image(path: Path) -> Volume:
     """Read a 3-D or 4-D image as float32.
 
     Raises:
         DataError: missing, unreadable, truncated, no plain numbers, neither 3-D nor 4-D, or absurdly large.
     """
-    return _read(path, np.float32)
+    return _read(path, as_stored=False)
 
 
 def read_label(path: Path, image: Volume, image_path: Path) -> NDArray[Any]:
@@ -58,7 +72,7 @@ def read_label(path: Path, image: Volume, image_path: Path) -> NDArray[Any]:
     Raises:
         DataError: as `read_image`, or the label is not on the image's grid.
     """
-    label = _read(path, None)
+    label = _read(path, as_stored=True)
     difference = grid_difference(label, image)
     if difference is not None:
         mend = f"use the label drawn on {image_path.name}, with that image's header"
@@ -143,22 +157,58 @@ def _shown(values: NDArray[np.float64]) -> str:
     return f"({', '.join(f'{v:.4g}' for v in values)})"
 
 
-def _read(path: Path, dtype: type | None) -> Volume:
+def _read(path: Path, as_stored: bool) -> Volume:
+    """Read a file to its end; `as_stored` leaves values that the header does not scale in their own type."""
     if not path.is_file():
         raise DataError("file is missing", path, "complete the folder or leave this subject out")
-    with _readable(path), LoggingOutputSuppressor():
-        image = nib.load(path)
-        if not isinstance(image, nib.Nifti1Image):
-            raise ImageFileError("not a NIfTI file")
-        with image.file_map["image"].get_prepare_fileobj("rb") as file:  # nib.load mends zooms of 0: unmended
-            stored = type(image.header).from_fileobj(file, check=False)
-        shape = _checked_shape(image, path)
-        data = image.get_fdata(dtype=dtype, caching="unchanged") if dtype else np.asarray(image.dataobj)
+    with _readable(path), nib.openers.ImageOpener(path) as file, np.errstate(all="ignore"):
+        header, stored = _headers(file)
+        shape = _checked_shape(header, path)
+        content = _content(file, header.get_data_offset(), math.prod(shape) * header.get_data_dtype().itemsize)
+        data = _values(np.frombuffer(content, header.get_data_dtype()), header, as_stored)
+        affine = np.asarray(header.get_best_affine(), np.float64)
     dx, dy, dz = (abs(float(v)) for v in stored["pixdim"][1:4])
-    step = frame_step_s(float(stored["pixdim"][4]), image.header.get_xyzt_units()[1], shape[3])
-    affine = np.asarray(image.affine, np.float64)
+    unit = TIME_UNITS.get(int(stored["xyzt_units"]) & 0x38, "unknown")
+    step = frame_step_s(float(stored["pixdim"][4]), unit, shape[3])
     placed = bool(stored["qform_code"] > 0 or stored["sform_code"] > 0)
-    return Volume(np.ascontiguousarray(data.reshape(shape).T), (dz, dy, dx), affine, step, placed)
+    return Volume(data.reshape(shape[::-1]), (dz, dy, dx), affine, step, placed)
+
+
+def _headers(file: nib.openers.Opener) -> tuple[nib.Nifti1Header, nib.Nifti1Header]:
+    """The header as nibabel mends it, and as it is stored. Extensions are not read: they may state any length."""
+    start = file.read(nib.Nifti2Header.sizeof_hdr)
+    for kind in (nib.Nifti1Header, nib.Nifti2Header):
+        if kind.may_contain_header(start):
+            stored = kind(start[: kind.sizeof_hdr], check=False)
+            if stored["magic"].item().startswith(b"n+"):
+                mended = stored.copy()
+                mended.check_fix(logger=SILENT)
+                return mended, stored
+    raise ValueError("not a NIfTI file" if start else "it is empty")
+
+
+def _content(file: nib.openers.Opener, offset: int, n_bytes: int) -> bytes:
+    """Some bytes of a file, which is read to its end, since gzip's checksum stands there."""
+    file.seek(offset)
+    content = file.read(n_bytes)
+    if len(content) < n_bytes:
+        raise EOFError(f"{len(content)} of {n_bytes} bytes of pixels")
+    for _ in range(MAX_BYTES // CHUNK):
+        if not file.read(CHUNK):
+            return content
+    raise ValueError("the file is much longer than its header states")
+
+
+def _values(values: NDArray[Any], header: nib.Nifti1Header, as_stored: bool) -> NDArray[Any]:
+    """The pixels, scaled as the header says, with no more than one copy beside those stored."""
+    slope, intercept = (number or default for number, default in zip(header.get_slope_inter(), (1.0, 0.0), strict=True))
+    scaled = (slope, intercept) != (1, 0)
+    if not as_stored or scaled:
+        values = values.astype(np.float32)
+    if scaled:
+        values *= np.float32(slope)
+        values += np.float32(intercept)
+    return values
 
 
 @contextmanager
@@ -171,8 +221,8 @@ def _readable(path: Path) -> Iterator[None]:
         ) from error
 
 
-def _checked_shape(image: Any, path: Path) -> tuple[int, int, int, int]:
-    shape = list(image.shape)
+def _checked_shape(header: nib.Nifti1Header, path: Path) -> tuple[int, int, int, int]:
+    shape, dtype = list(header.get_data_shape()), header.get_data_dtype()
     while len(shape) > 3 and shape[-1] == 1:
         shape.pop()
     if len(shape) not in (3, 4):
@@ -181,13 +231,17 @@ def _checked_shape(image: Any, path: Path) -> tuple[int, int, int, int]:
         )
     if min(shape) < 1:
         raise DataError(f"header states the shape {tuple(shape)}", path, "export the file again")
-    if math.prod(shape) * 4 > MAX_BYTES:
+    if dtype.kind not in "iufb":
+        raise DataError(f"pixels are of type {dtype}", path, "export as integer or float")
+    voxels = math.prod(map(int, shape))
+    if voxels * (dtype.itemsize + 4) > MAX_BYTES:
         raise DataError(
-            f"header states the shape {tuple(shape)}, over {MAX_BYTES >> 30} GiB",
+            f"header states the shape {tuple(shape)} of {dtype}, over {MAX_BYTES >> 20} MiB to read",
             path,
             "export the file again, or give one subject a file",
         )
-    if image.get_data_dtype().kind not in "iufb":
-        raise DataError(f"pixels are of type {image.get_data_dtype()}", path, "export as integer or float")
+    packing = MAX_DEFLATION if path.name.endswith(".gz") else 1
+    if voxels * dtype.itemsize > packing * path.stat().st_size:
+        raise EOFError("the file is shorter than its header states")
     x, y, z, *t = shape
     return x, y, z, t[0] if t else 1

@@ -28,7 +28,7 @@ class Method(Protocol):
         """Examples of each stream in a global batch."""
         ...
 
-    def init(self, key: PRNGKeyArray, example: Float[Array, "B S S 1"]) -> MethodState:
+    def init(self, key: PRNGKeyArray, example: Float[Array, "B S S W"]) -> MethodState:
         """Fresh parameters and auxiliary state."""
         ...
 

@@ -28,7 +28,7 @@ class Supervised:
     streams: Mapping[str, int]
     axis_name: str | None = None
 
-    def init(self, key: PRNGKeyArray, example: Float[Array, "B S S 1"]) -> MethodState:
+    def init(self, key: PRNGKeyArray, example: Float[Array, "B S S W"]) -> MethodState:
         """Fresh parameters and batch statistics."""
         variables: dict[str, Any] = dict(self.network.init({"params": key, "dropout": key}, example, False))
         return MethodState(variables.pop("params"), variables)

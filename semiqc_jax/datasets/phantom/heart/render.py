@@ -9,9 +9,10 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, UInt8
 
-from semiqc_jax.datasets.phantom.geometry import Beat, Heart, beat, label_of, surfaces
+from semiqc_jax.datasets.phantom.heart.geometry import Beat, Heart, beat, label_of, surfaces
+from semiqc_jax.datasets.phantom.heart.scene import Organs, Signal, surroundings, with_heart
+from semiqc_jax.datasets.phantom.paint import texture_field
 from semiqc_jax.datasets.phantom.scanner import Scanner, acquire
-from semiqc_jax.datasets.phantom.scene import Organs, Signal, surroundings, texture_field, with_heart
 
 
 class Scan(NamedTuple):
@@ -43,7 +44,7 @@ def _render(scan: Scan, size: int, subsamples: int) -> tuple[Array, Array]:
 
     def slice_(position: Array, shift: Array, beats: Beat) -> tuple[Array, Array]:
         at_x, at_y = x - shift[0], y - shift[1]
-        texture = texture_field(scan.organs, at_x, at_y, position)
+        texture = texture_field(scan.organs.waves, at_x, at_y, position)
         behind = surroundings(scan.signal, scan.organs, texture, at_x, at_y, position, scan.pixel_mm)
 
         def frame(now: Beat) -> tuple[Array, Array]:

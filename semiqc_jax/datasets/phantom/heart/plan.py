@@ -1,4 +1,4 @@
-"""Specification and index -> one drawn subject: its truth, the constants to render, the slices kept."""
+"""Specification and index -> one drawn heart: its truth, the constants to render, the slices kept."""
 
 from __future__ import annotations
 
@@ -7,25 +7,23 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from semiqc_jax.datasets.phantom.geometry import Heart, sample_heart, volumes_ml
-from semiqc_jax.datasets.phantom.physiology import Physiology, sample_physiology
-from semiqc_jax.datasets.phantom.render import Scan
-from semiqc_jax.datasets.phantom.scanner import DEFECTS, sample_scanner
-from semiqc_jax.datasets.phantom.scene import sample_organs, sample_signal
+from semiqc_jax.datasets.phantom.heart.geometry import Heart, sample_heart, volumes_ml
+from semiqc_jax.datasets.phantom.heart.physiology import Physiology, sample_physiology
+from semiqc_jax.datasets.phantom.heart.render import Scan
+from semiqc_jax.datasets.phantom.heart.scene import sample_organs, sample_signal
+from semiqc_jax.datasets.phantom.scanner import IMAGE_DEFECTS, sample_scanner
 from semiqc_jax.datasets.phantom.spec import PhantomSpec
+from semiqc_jax.datasets.phantom.subject import Plan, Truth, frame_times_s, sample_defects, subject_id
+
+DEFECTS = (*IMAGE_DEFECTS, "misaligned", "mistriggered", "missing_slices")
 
 
-@dataclass(frozen=True, eq=False)
-class Truth:
-    """What is known in closed form about a subject, free of pixels, slices, shifts and triggers."""
+@dataclass(frozen=True, eq=False, kw_only=True)
+class HeartTruth(Truth):
+    """The closed-form volumes; end-diastole and end-systole have the largest and smallest LV volume."""
 
-    subject_id: str
-    group: str
     who: Physiology  # body, timing, mass, and the extremes of the volumes on the continuous curve
     curves_ml: NDArray[np.float64]  # [T, 3] LV cavity, myocardium, RV cavity at the frames' nominal times
-    ed_frame: int  # largest LV volume among the frames
-    es_frame: int  # smallest
-    defects: tuple[str, ...]  # names out of `scanner.DEFECTS`; empty for a good acquisition
 
     @property
     def lvef_pct(self) -> float:
@@ -42,31 +40,10 @@ class Truth:
         return float(100.0 * (ed - es) / ed)
 
 
-@dataclass(frozen=True, eq=False)
-class Plan:
-    """One drawn subject, ready to render."""
-
-    truth: Truth
-    scan: Scan
-    kept: NDArray[np.intp]  # rendered slices that are stored, in stored order: from the apex or from the base
-    frame_time_s: NDArray[np.float64]
-    dz_mm: float  # nominal distance of slice centres
-
-    @property
-    def position_mm(self) -> NDArray[np.float64]:
-        """Positions [Z] of the kept slices along the stack, from 0 upwards; a missing slice leaves a gap."""
-        return np.abs(self.kept - self.kept[0]) * self.dz_mm
-
-
-def subject_id(index: int) -> str:
-    """Name of the subject at `index`, such as phantom0003."""
-    return f"phantom{index:04d}"
-
-
 def plan_subject(spec: PhantomSpec, index: int) -> Plan:
     """Draw the subject at `index`; nothing else than `spec` and `index` matters. Costs no pixels."""
     rng = np.random.default_rng([spec.seed, 0, index])
-    defects = _sample_defects(rng, spec.bad_fraction)
+    defects = sample_defects(rng, spec.bad_fraction, DEFECTS)
     who = sample_physiology(rng, spec.groups[index % len(spec.groups)])
     orientation = rng.uniform(-np.pi, np.pi) if rng.random() < 0.15 else rng.normal(0.0, 0.4)
     heart = sample_heart(rng, who, orientation)
@@ -89,9 +66,8 @@ def plan_subject(spec: PhantomSpec, index: int) -> Plan:
     )
     curves = volumes_ml(heart, phase)
     return Plan(
-        truth=Truth(
+        truth=HeartTruth(
             subject_id=subject_id(index),
-            group=who.group,
             who=who,
             curves_ml=curves,
             ed_frame=int(curves[:, 0].argmax()),
@@ -100,14 +76,9 @@ def plan_subject(spec: PhantomSpec, index: int) -> Plan:
         ),
         scan=scan,
         kept=_sample_kept(rng, n_slices, "missing_slices" in defects),
-        frame_time_s=np.arange(spec.n_frames) / spec.n_frames * 60.0 / who.heart_rate_bpm,
+        frame_time_s=frame_times_s(spec.n_frames, who.heart_rate_bpm),
         dz_mm=dz_mm,
     )
-
-
-def _sample_defects(rng: np.random.Generator, bad_fraction: float) -> frozenset[str]:
-    bad, names = rng.random() < bad_fraction, rng.permutation(DEFECTS)[: rng.integers(1, 3)]
-    return frozenset(str(name) for name in names) if bad else frozenset()
 
 
 def _sample_stack(rng: np.random.Generator, spec: PhantomSpec, heart: Heart) -> tuple[NDArray, int, float]:

@@ -22,7 +22,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float
 
-from semiqc_jax.datasets.phantom.physiology import Physiology, Timing, contraction
+from semiqc_jax.datasets.phantom.cycle import Timing, contraction
+from semiqc_jax.datasets.phantom.heart.physiology import Physiology
 
 BASE = 0.35  # base plane above the ellipsoid's equator, as a share of the semi-axis towards the apex
 BUMP_MEAN = 20.0 / 64.0  # mean of ((1 + cos t) / 2)^3 over the circle

@@ -8,9 +8,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from semiqc_jax.datasets.phantom.geometry import Beat, Heart, Surfaces, surfaces
+from semiqc_jax.datasets.phantom.heart.geometry import Beat, Heart, Surfaces, surfaces
+from semiqc_jax.datasets.phantom.paint import WAVES, cover, paint, wave_vectors
 
-WAVES = 8  # plane waves that make up a texture
 ATRIUM = 0.8  # brightness of blood above the base planes, relative to below
 
 
@@ -67,9 +67,7 @@ def sample_signal(rng: np.random.Generator, low_contrast: bool) -> Signal:
 
 def sample_organs(rng: np.random.Generator, angle: float, rv_overload: bool) -> Organs:
     """Draw the surroundings of a heart whose scene is turned by `angle` in the image."""
-    direction = rng.normal(size=(WAVES, 3))
-    direction /= np.linalg.norm(direction, axis=1, keepdims=True)
-    wave = direction * (2 * np.pi / rng.uniform(9.0, 60.0, (WAVES, 1)))
+    wave = wave_vectors(rng)
     return Organs(
         angle=angle,
         epicardial_fat=rng.uniform(1.0, 11.0),
@@ -85,22 +83,6 @@ def sample_organs(rng: np.random.Generator, angle: float, rv_overload: bool) -> 
         aorta=(rng.normal(68.0, 8.0), rng.normal(42.0, 12.0), rng.uniform(9.0, 13.5)),
         waves=np.concatenate([wave, rng.uniform(0, 2 * np.pi, (WAVES, 1))], axis=1),
     )
-
-
-def _cover(inside_mm: Array, width_mm: Array | float) -> Array:
-    """Covered share of a pixel `width_mm` wide whose centre lies `inside_mm` within an edge."""
-    return jnp.clip(inside_mm / width_mm + 0.5, 0.0, 1.0)
-
-
-def _paint(under: Array, signal: Array | float, cover: Array) -> Array:
-    return under + cover * (signal - under)
-
-
-def texture_field(organs: Organs, x: Array, y: Array, z: Array | float) -> Array:
-    """Smooth random field of mean 0 and variance 1 at points in mm."""
-    wave = organs.waves
-    parts = [jnp.cos(wave[k, 0] * x + wave[k, 1] * y + wave[k, 2] * z + wave[k, 3]) for k in range(WAVES)]
-    return sum(parts, jnp.zeros(())) * (2.0 / WAVES) ** 0.5
 
 
 def surroundings(
@@ -121,22 +103,22 @@ def surroundings(
         return shape[2] - jnp.sqrt(across * across + along * along)
 
     picture = signal.lung * (1.0 + 0.5 * texture)
-    picture = _paint(picture, 0.4, _cover(6.0 * (texture - 1.9), pixel_mm))
+    picture = paint(picture, 0.4, cover(6.0 * (texture - 1.9), pixel_mm))
     diaphragm = 0.5 * (z - 45.0)  # the diaphragm rises towards the apex
     liver = disc(organs.liver, 1.3, diaphragm)
-    picture = _paint(picture, signal.liver, _cover(liver, pixel_mm))
-    vessels = _cover(3.0 * (jnp.abs(texture - 0.3) - 1.4), pixel_mm) * _cover(liver, 9.0)
-    picture = _paint(picture, 0.8 * signal.blood, 0.7 * vessels)
+    picture = paint(picture, signal.liver, cover(liver, pixel_mm))
+    vessels = cover(3.0 * (jnp.abs(texture - 0.3) - 1.4), pixel_mm) * cover(liver, 9.0)
+    picture = paint(picture, 0.8 * signal.blood, 0.7 * vessels)
     stomach = disc(organs.stomach, 1.2, diaphragm)
-    picture = _paint(picture, signal.muscle, _cover(stomach + 4.0, pixel_mm))
-    picture = _paint(picture, signal.stomach, _cover(stomach, pixel_mm))
+    picture = paint(picture, signal.muscle, cover(stomach + 4.0, pixel_mm))
+    picture = paint(picture, signal.stomach, cover(stomach, pixel_mm))
     aorta = disc(organs.aorta)
-    picture = _paint(picture, signal.muscle, _cover(aorta + 2.0, pixel_mm))
-    picture = _paint(picture, 0.95 * signal.blood, _cover(aorta, pixel_mm))
+    picture = paint(picture, signal.muscle, cover(aorta + 2.0, pixel_mm))
+    picture = paint(picture, 0.95 * signal.blood, cover(aorta, pixel_mm))
     depth = -0.35 * x - 0.94 * y - organs.chest + 0.003 * (0.94 * x - 0.35 * y) ** 2
-    picture = _paint(picture, signal.muscle, _cover(depth + 7.0, pixel_mm))
-    picture = _paint(picture, signal.fat, _cover(depth, pixel_mm))
-    picture = _paint(picture, 0.02, _cover(depth - organs.chest_fat, pixel_mm))
+    picture = paint(picture, signal.muscle, cover(depth + 7.0, pixel_mm))
+    picture = paint(picture, signal.fat, cover(depth, pixel_mm))
+    picture = paint(picture, 0.02, cover(depth - organs.chest_fat, pixel_mm))
     return picture * (1.0 + signal.texture * texture)
 
 
@@ -153,34 +135,34 @@ def with_heart(
     outside = jnp.where(has_rv, rv + organs.rv_wall, epi)
     side = 0.5 + 0.5 * (at.x * jnp.cos(organs.fat_side) + at.y * jnp.sin(organs.fat_side)) / (r + 1.0)
     here = (outside > 0.0) & (at.z < now.base + 35.0)
-    fat = jnp.where(here, _cover(outside + organs.epicardial_fat * side - r, pixel_mm), 0.0)
-    picture = _paint(background, signal.fat * (1.0 + signal.texture * texture), fat)
-    picture = _paint(picture, signal.muscle, jnp.where(here, _cover(outside - r, pixel_mm), 0.0))
+    fat = jnp.where(here, cover(outside + organs.epicardial_fat * side - r, pixel_mm), 0.0)
+    picture = paint(background, signal.fat * (1.0 + signal.texture * texture), fat)
+    picture = paint(picture, signal.muscle, jnp.where(here, cover(outside - r, pixel_mm), 0.0))
     rv_blood = (
         signal.rv_blood
         * jnp.where(at.z < now.rv_base, 1.0, ATRIUM)
         * (1.0 - 0.5 * signal.flow * now.s * jnp.abs(texture))
     )
-    picture = _paint(picture, rv_blood, jnp.where(has_rv & here, _cover(rv - r, pixel_mm), 0.0))
+    picture = paint(picture, rv_blood, jnp.where(has_rv & here, cover(rv - r, pixel_mm), 0.0))
     wall = jnp.where(at.in_lv, signal.myocardium, 0.9 * signal.muscle) * (
         1.0 + 0.3 * signal.texture * texture
     )
-    picture = _paint(picture, wall, jnp.where(here, _cover(epi - r, pixel_mm), 0.0))
+    picture = paint(picture, wall, jnp.where(here, cover(epi - r, pixel_mm), 0.0))
     blood = signal.blood * jnp.where(at.in_lv, 1.0, ATRIUM) * (1.0 - signal.flow * now.s * jnp.abs(texture))
     endo = jnp.where(at.in_lv, jnp.sqrt(at.endo2), 0.92 * epi)  # above the base plane: a thin-walled atrium
-    inside = jnp.where((endo > 0.0) & here, _cover(endo - r, pixel_mm + organs.trabeculae), 0.0)
-    picture = _paint(picture, blood, inside)
-    return _paint(picture, signal.myocardium, 0.9 * inside * _papillary(organs, at, now, endo, pixel_mm))
+    inside = jnp.where((endo > 0.0) & here, cover(endo - r, pixel_mm + organs.trabeculae), 0.0)
+    picture = paint(picture, blood, inside)
+    return paint(picture, signal.myocardium, 0.9 * inside * _papillary(organs, at, now, endo, pixel_mm))
 
 
 def _papillary(organs: Organs, at: Surfaces, now: Beat, endo: Array, pixel_mm: Array | float) -> Array:
     """Share of each pixel that the two papillary muscles cover; they come off the wall at mid-height."""
-    cover = jnp.zeros(())
+    share = jnp.zeros(())
     height = at.z / now.base
     thick = jnp.clip(1.0 - ((height - 0.5) / 0.25) ** 2, 0.0, 1.0)
     for radius, angle in zip(organs.papillary, organs.papillary_angle):
         x, y = 0.68 * endo * jnp.cos(angle), 0.68 * endo * jnp.sin(angle)
         size = radius * jnp.sqrt(thick) * (1.0 + 0.15 * now.s)
         inside = size - jnp.sqrt((at.x - x) ** 2 + (at.y - y) ** 2)
-        cover = jnp.maximum(cover, jnp.where(thick > 0.0, _cover(inside, pixel_mm), 0.0))
-    return cover
+        share = jnp.maximum(share, jnp.where(thick > 0.0, cover(inside, pixel_mm), 0.0))
+    return share

@@ -1,11 +1,13 @@
-"""Who the subject is: disease group, body, volumes, mass, and the volume-time curve of the heart beat."""
+"""Who the subject is: disease group, body, volumes and mass."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple
 
 import numpy as np
+
+from semiqc_jax.datasets.phantom.cycle import Timing, sample_timing
+from semiqc_jax.datasets.phantom.subject import Body, sample_body
 
 # Normal, dilated, hypertrophic, infarct with regional akinesia, dilated right ventricle.
 GROUPS = ("NOR", "DCM", "HCM", "MINF", "RV")
@@ -34,46 +36,10 @@ HEALTHY: dict[str, dict[str, tuple[float, float, float, float]]] = {
 }
 
 
-class Timing(NamedTuple):
-    """The volume-time curve, as fractions of the cardiac cycle that starts at end-diastole."""
-
-    systole: Any  # end-systole
-    filling_start: Any  # mitral valve opens after isovolumic relaxation
-    filling_end: Any  # early filling ends, diastasis begins
-    kick_start: Any  # atrial contraction
-    early: Any  # share of the stroke volume that fills early; the atrial kick brings the rest
-    rv_lag: Any  # by how much the right ventricle comes later
-
-
-def _ramp(x: Any) -> Any:
-    x = x.clip(0.0, 1.0)
-    return x * x * (3.0 - 2.0 * x)
-
-
-def contraction(phase: Any, timing: Timing) -> Any:
-    """Ejected share of the stroke volume: 0 at end-diastole (phase 0), 1 at `timing.systole`; periodic.
-
-    Args:
-        phase: array of any shape (NumPy or JAX), in cardiac cycles; whole cycles do not matter.
-        timing: one subject's; its fields broadcast with `phase`.
-    """
-    t = phase % 1.0
-    ejected = _ramp(t / timing.systole)
-    early = _ramp((t - timing.filling_start) / (timing.filling_end - timing.filling_start))
-    kick = _ramp((t - timing.kick_start) / (1.0 - timing.kick_start))
-    return ejected - timing.early * early - (1.0 - timing.early) * kick
-
-
-@dataclass(frozen=True)
-class Physiology:
+@dataclass(frozen=True, kw_only=True)
+class Physiology(Body):
     """One subject's body and the closed-form extremes of the ventricular volumes."""
 
-    group: str
-    sex: str  # "M" or "F"
-    age_years: float
-    height_cm: float
-    weight_kg: float
-    heart_rate_bpm: float
     lvedv_ml: float
     lvesv_ml: float
     lvm_g: float
@@ -99,10 +65,7 @@ class Physiology:
 
 def sample_physiology(rng: np.random.Generator, group: str) -> Physiology:
     """Draw a subject of a disease group; healthy volumes lie in the reference ranges and follow body size."""
-    sex = str(rng.choice(["M", "F"]))
-    height = rng.normal(175.0, 7.0) if sex == "M" else rng.normal(162.0, 6.5)
-    index = np.clip(rng.normal(26.5, 3.5), 18.5, 40.0)
-    weight = index * (height / 100.0) ** 2
+    sex, height, weight = sample_body(rng)
     bsa = float(np.sqrt(height * weight / 3600.0))  # body surface area in m2 (Mosteller)
     size = (bsa - (2.0 if sex == "M" else 1.75)) / 0.17
     lvedv, lvef, lvm, rvedv, rvef = _healthy_volumes(rng, sex, size)
@@ -134,7 +97,7 @@ def sample_physiology(rng: np.random.Generator, group: str) -> Physiology:
         lvm_g=float(lvm),
         rvedv_ml=float(rvedv),
         rvesv_ml=float(rvedv - rvsv),
-        timing=_sample_timing(rng),
+        timing=sample_timing(rng),
     )
 
 
@@ -161,16 +124,3 @@ def _healthy_volumes(
         found |= {"rvedv": rvedv, "rvef": rvef}
         if all(in_range(name, value) for name, value in found.items()):
             return lvedv, lvef, lvm, rvedv, rvef
-
-
-def _sample_timing(rng: np.random.Generator) -> Timing:
-    systole = rng.uniform(0.31, 0.42)
-    filling_start = systole + rng.uniform(0.03, 0.08)
-    return Timing(
-        systole=systole,
-        filling_start=filling_start,
-        filling_end=filling_start + rng.uniform(0.18, 0.26),
-        kick_start=rng.uniform(0.82, 0.88),
-        early=rng.uniform(0.62, 0.85),
-        rv_lag=rng.uniform(-0.02, 0.02),
-    )

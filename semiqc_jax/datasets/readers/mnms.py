@@ -1,0 +1,106 @@
+"""Reader of the M&Ms data set in its official layout (Campello et al., IEEE TMI 40(12), 2021)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+
+from semiqc_jax.anatomy import SHORT_AXIS, to_canonical
+from semiqc_jax.datasets.readers.drawn import phase_warnings
+from semiqc_jax.datasets.readers.found import DEFAULT, Found, ReaderOptions, short_axis_only
+from semiqc_jax.datasets.readers.nifti_file import existing, is_there, read_image, read_label
+from semiqc_jax.datasets.readers.nifti_study import named_folder, nifti_study, stated_split, subject_folders
+from semiqc_jax.datasets.readers.table import find_table, number, words
+from semiqc_jax.errors import DataError, NothingUsableError
+from semiqc_jax.study import Study
+
+KEY = "External code"
+FRAME = re.compile(r"[0-9]{1,6}(\.0*)?")  # a frame number as a spreadsheet may write it
+
+
+def find(source: str | Path, options: ReaderOptions = DEFAULT) -> list[Found]:
+    """Patients up to three folders below `source`: `Training/Labeled/CODE/{CODE_sa, CODE_sa_gt}.nii.gz`, ...
+
+    The table `*Dataset_information*.csv` of the archive gives ED and ES, group (pathology), site (vendor and
+    centre), sex, age, height and weight. Without it, ED and ES are those of the labels. The folders Training,
+    Validation and Testing state the split.
+
+    Raises:
+        NothingUsableError: there is none.
+        DataError: the table cannot be read.
+        ConfigError: the task is not the short axis.
+    """
+    short_axis_only(options, "M&Ms")
+    source = named_folder(source)
+    folders = subject_folders(source, lambda folder: is_there(_image(folder)))
+    if not folders:
+        raise NothingUsableError("no M&Ms patients", source, "give the folder above Training/Labeled/CODE/")
+    table = find_table(source, KEY)
+    rows, of_table = ({}, ()) if table is None else (table.rows, (table.path,))
+    found = []
+    for folder in folders:
+        name = folder.name
+        files = (_image(folder), *(p for p in [_label(folder)] if is_there(p)), *of_table)
+        one = partial(read, folder, rows.get(name), options)
+        found.append(Found(name, folder, one, files, stated_split(folder, source)))
+    return found
+
+
+def read(folder: Path, row: Mapping[str, str] | None, options: ReaderOptions = DEFAULT) -> Study:
+    """Read one patient: the whole cine, its labels on ED and ES where it has them.
+
+    Args:
+        folder: the patient's.
+        row: of the table; None where that has none.
+        options: whether labels are read.
+
+    Raises:
+        DataError: names the file and the mend.
+    """
+    name, path, label_path = folder.name, _image(folder), _label(folder)
+    image, label = read_image(path), None
+    if options.label_codes is not None and is_there(label_path):
+        label = to_canonical(read_label(label_path, image, path), options.label_codes, label_path)
+        label = label if label.any() else None
+    warnings: tuple[str, ...] = ()
+    if row is None:
+        row, warnings = {}, ("no row in the data set's table: group and site are not known",)
+    ed, es = (_frame(row, key, len(image.data), name) for key in ("ED", "ES"))
+    warnings += phase_warnings(label, ed, es, SHORT_AXIS, "the data set's table")
+    vendor, centre = words(row.get("VendorName")) or words(row.get("Vendor")), words(row.get("Centre"))
+    return nifti_study(
+        name,
+        image,
+        label,
+        SHORT_AXIS,
+        warnings,
+        ed_frame=ed,
+        es_frame=es,
+        group=words(row.get("Pathology")),
+        site=", ".join(filter(None, (vendor, centre and f"centre {centre}"))) or None,
+        sex=words(row.get("Sex")),
+        age_years=number(row.get("Age")),
+        height_cm=number(row.get("Height")),
+        weight_kg=number(row.get("Weight")),
+    )
+
+
+def _frame(row: Mapping[str, str], key: str, n_frames: int, name: str) -> int | None:
+    """The frame that the table states, counted from 0."""
+    text = words(row.get(key))
+    if text is None:
+        return None
+    if not FRAME.fullmatch(text) or float(text) >= n_frames:
+        what = f"{key} is {text!r}, but the cine has frames 0 to {n_frames - 1}"
+        raise DataError(what, f"{name} in the data set's table", "correct the table (frames count from 0)")
+    return int(float(text))
+
+
+def _image(folder: Path) -> Path:
+    return existing(folder / f"{folder.name}_sa.nii.gz")
+
+
+def _label(folder: Path) -> Path:
+    return existing(folder / f"{folder.name}_sa_gt.nii.gz")

@@ -1,0 +1,110 @@
+"""The checks of the short-axis task: 32 features of LV, myocardium and RV, and 25 rules."""
+
+from __future__ import annotations
+
+from semiqc_jax.quality.checks import OWN, SOFTMAX, UKBB, Checks, Feature, Rule, above, below
+from semiqc_jax.quality.curve_features import cycle_features, index_features
+from semiqc_jax.quality.shape_features import (
+    border_features,
+    centroid_features,
+    confidence_features,
+    piece_features,
+    profile_features,
+)
+
+RUIJSINK = "Ruijsink 2020, JACC Cardiovasc Imaging 13:684"
+PETERSEN = "Petersen 2017, J Cardiovasc Magn Reson 19:18"
+
+FEATURES: tuple[Feature, ...] = (
+    Feature("lv_roughness", "", OWN, "|second differences| of the LV's slice areas / their sum, mean"),
+    Feature("myo_roughness", "", OWN, "the same of the myocardium"),
+    Feature("rv_roughness", "", OWN, "the same of the RV"),
+    Feature("profile_roughness", "", OWN, "mean of the three"),
+    Feature("profile_gaps", "", UKBB, "share of empty slices between a structure's first and last"),
+    Feature("missing", "", UKBB, "share of frames and structures with less than ten pixels of 1.8 mm in all"),
+    Feature("lv_length", "mm", UKBB, "length of the slices that hold LV and myocardium, longest over frames"),
+    Feature("rv_alone", "", OWN, "share of the RV on slices without LV and myocardium"),
+    Feature("fragments", "", OWN, "share of the area outside the largest component of its slice"),
+    Feature("extra_pieces", "", UKBB, "components beyond the first of a structure on a slice, mean"),
+    Feature("lv_irregularity", "", OWN, "(perimeter / 4)^2 / area of the LV, area-weighted; 1.27 for a disc"),
+    Feature("rv_irregularity", "", OWN, "the same of the RV"),
+    Feature("open_cavity", "", OWN, "share of the LV's border that does not meet myocardium"),
+    Feature("lv_rv_contact", "", OWN, "share of the LV's border that meets the RV"),
+    Feature("off_centre", "mm", OWN, "distance between the centroids of LV and myocardium on a slice, mean"),
+    Feature("centroid_kink", "mm", OWN, "distance of a centroid from the midpoint of its neighbours', mean"),
+    Feature("centroid_motion", "mm", OWN, "rms distance of a slice's centroid from its mean over frames"),
+    Feature("lv_edv", "ml", PETERSEN, "LV end-diastolic volume"),
+    Feature("rv_edv", "ml", PETERSEN, "RV volume at the LV's end-diastole"),
+    Feature("lv_mass", "g", PETERSEN, "myocardium at end-diastole x 1.05 g/ml"),
+    Feature("lv_ef", "%", PETERSEN, "LV ejection fraction"),
+    Feature("rv_ef", "%", PETERSEN, "RV ejection fraction at the LV's phases, signed"),
+    Feature("stroke_volume_mismatch", "%", RUIJSINK, "(RV - LV stroke volume) / LV's (at least 10 ml)"),
+    Feature("rv_lv_ratio", "", OWN, "RV / LV end-diastolic volume"),
+    Feature("mass_to_volume", "g/ml", OWN, "LV mass / end-diastolic volume"),
+    Feature("mass_change", "%", OWN, "range of the myocardium's volume over the cycle / its mean"),
+    Feature("paradoxical_motion", "%", OWN, "LV area gained on slices from ED to ES / LV area at ED"),
+    Feature("curve_excess", "", OWN, "travel of the LV and RV curves / twice their range - 1"),
+    Feature("volume_jump", "", RUIJSINK, "largest step between frames x frames / range, LV or RV"),
+    Feature("slice_excess", "", OWN, "travel of all slice-area curves / twice their ranges - 1"),
+    Feature("confidence", "", "softmax", "mean largest probability, background < 0.95", needs=SOFTMAX),
+    Feature("entropy", "", "softmax", "mean entropy / log(C + 1) over the same pixels", needs=SOFTMAX),
+)
+
+# The limits leave room for disease: they are wider than healthy ranges, and masks of diseased hearts drawn by
+# experts pass nearly all. The stroke-volume rule does not hold with valve disease or shunts: switch it off
+# (config.quality.rules_off).
+RULES: tuple[Rule, ...] = (
+    above("profile_roughness", 0.4, 0.1, 4, "Areas jump from slice to slice (roughness {value:.2f})"),
+    below("confidence", 0.88, 0.02, 6, "The network is unsure (mean confidence {value:.2f})"),
+    above("missing", 0.004, 0.002, 1, "A structure is missing in {value:.1%} of frames and structures"),
+    above("profile_gaps", 0.01, 0.005, 1, "{value:.0%} of the slices within a structure are empty"),
+    below("lv_length", 45, 8, 0.5, "LV and myocardium are found over {value:.0f} mm only"),
+    above("rv_alone", 0.1, 0.03, 0.5, "{value:.0%} of the RV lies on slices without LV and myocardium"),
+    above("fragments", 0.03, 0.01, 1, "{value:.0%} of the area lies in separate fragments"),
+    above("lv_irregularity", 1.5, 0.06, 0.5, "The LV's border is irregular ({value:.2f}, a disc has 1.27)"),
+    above("open_cavity", 0.1, 0.03, 1, "{value:.0%} of the LV's border does not meet myocardium"),
+    above("lv_rv_contact", 0.02, 0.01, 0.5, "{value:.0%} of the LV's border meets the RV"),
+    above("off_centre", 9, 1.5, 0.5, "LV and myocardium are centred {value:.0f} mm apart"),
+    above("centroid_kink", 6, 1, 1, "Centroids jump by {value:.0f} mm between neighbouring slices"),
+    Rule(
+        "stroke_volume_mismatch", -60, 60, 15, 0.5,
+        "RV stroke volume is {value:.0f} % smaller than LV stroke volume",
+        "RV stroke volume exceeds LV stroke volume by {value:.0f} %",
+    ),
+    Rule(
+        "rv_lv_ratio", 0.35, 2.8, 0.1, 0.5,
+        "RV end-diastolic volume is only {value:.2f} times the LV's",
+        "RV end-diastolic volume is {value:.1f} times the LV's",
+    ),
+    Rule("lv_edv", 40, 450, 10, 0.5, "LV EDV is only {value:.0f} ml", "LV EDV is {value:.0f} ml"),
+    Rule("rv_edv", 40, 450, 10, 0.5, "RV EDV is only {value:.0f} ml", "RV EDV is {value:.0f} ml"),
+    Rule("lv_mass", 30, 350, 8, 0.5, "LV mass is only {value:.0f} g", "LV mass is {value:.0f} g"),
+    Rule("lv_ef", 7, 85, 3, 0.5, "LVEF is only {value:.0f} %", "LVEF is {value:.0f} %"),
+    Rule("rv_ef", 10, 85, 5, 0.5, "RVEF is only {signed:.0f} %", "RVEF is {value:.0f} %"),
+    Rule(
+        "mass_to_volume", 0.35, 2.6, 0.1, 0.5,
+        "LV mass is only {value:.2f} g per ml of end-diastolic volume",
+        "LV mass is {value:.1f} g per ml of end-diastolic volume",
+    ),
+    above("mass_change", 40, 8, 0.5, "Myocardial volume changes by {value:.0f} % over the cycle"),
+    above("paradoxical_motion", 8, 2, 0.5, "LV area grows in systole on some slices (by {value:.0f} %)"),
+    above("curve_excess", 0.5, 0.12, 1, "Volumes rise and fall repeatedly ({value:.0%} excess travel)"),
+    above("volume_jump", 8, 1.5, 1, "Volume jumps between frames ({value:.1f} times range / frames)"),
+    above("slice_excess", 0.8, 0.2, 1, "Slice areas rise and fall repeatedly ({value:.0%} excess travel)"),
+)  # fmt: skip
+
+SHORT_AXIS_CHECKS = Checks(
+    task="short_axis",
+    features=FEATURES,
+    groups=(
+        profile_features,
+        piece_features,
+        border_features,
+        centroid_features,
+        index_features,
+        cycle_features,
+        confidence_features,
+    ),
+    rules=RULES,
+    cycle_rules=("lv_ef", "rv_ef"),
+)

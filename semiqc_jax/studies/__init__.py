@@ -1,0 +1,1 @@
+"""Studies: what each figure in `docs/results` rests on, run by one command."""
