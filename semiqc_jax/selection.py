@@ -1,7 +1,8 @@
 """Scores -> weights: which subjects, frames and slices of the pool the next round trains on.
 
-Two independent choices: the selector says how good a segmentation is taken to be (`subject_scores`), the
-policy how many of the best enter and how much they count (`apply_policy`).
+Three independent choices: the unit says what is chosen among (subjects, frames or slices), the selector how good a
+segmentation is taken to be (`unit_scores`), the policy how many of the best enter and how much they count
+(`apply_policy`).
 """
 
 from __future__ import annotations
@@ -12,30 +13,32 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, PRNGKeyArray
+from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
 from semiqc_jax.errors import ConfigError
+from semiqc_jax.quality.groups import scores_within_groups
 from semiqc_jax.segmentation.evidence import Evidence
 
 SELECTORS = ("none", "all", "random", "confidence", "quality", "oracle")
+UNITS = ("subject", "frame", "slice")
 POLICIES = ("top_fraction", "threshold", "budget", "soft")
 SOFT_WIDTH = 0.1  # of the soft policy, in ranks from 0 to 1
-CHOSEN = 0.5  # a subject with this weight or more counts as chosen
+CHOSEN = 0.5  # a unit with this weight or more counts as chosen
 
 
 class Selection(NamedTuple):
     """What enters the pseudo-labelled stream, and how much it counts."""
 
-    weight: Float[Array, "N T Z"]  # 0 = left out; a choice of subjects is broadcast
-    score: Float[Array, " N"]  # what the subjects were ranked by; 0 where all are taken or left alike
+    weight: Float[Array, "N T Z"]  # 0 = left out; a choice of subjects or frames is broadcast
+    score: Float[Array, ...]  # what the units were ranked by, [N], [N, T] or [N, T, Z]; 0 where all are alike
 
 
 @dataclass(frozen=True)
 class Policy:
-    """How scores become weights.
+    """How the scores of N units become weights.
 
-    `top_fraction`: the best round(fraction x N) subjects, at least one; ties go to the earlier subject.
-    `threshold`: every subject with score >= threshold. `budget`: the best `budget` subjects.
+    `top_fraction`: the best round(fraction x N) units, at least one; ties go to the earlier unit.
+    `threshold`: every unit with score >= threshold. `budget`: the best `budget` units.
     `soft`: all, weighted by a logistic in the rank that passes 1/2 where `top_fraction` would cut.
     """
 
@@ -52,33 +55,52 @@ class Policy:
             raise ConfigError(what, "selection", "give 0 < fraction <= 1 and budget >= 1")
 
 
-def mean_confidence(evidence: Evidence) -> Float[Array, " N"]:
-    """Mean largest softmax over all pixels that are not clearly background; 0 where there are none."""
-    mask = jnp.asarray(evidence.frame_mask)[:, :, None] & jnp.asarray(evidence.slice_mask)[:, None]
-    pixels = evidence.uncertain_pixels * mask
-    total = pixels.sum((1, 2))
-    return jnp.where(total > 0, (evidence.confidence * pixels).sum((1, 2)) / jnp.maximum(total, 1.0), 0.0)
+def existing(evidence: Evidence, unit: str = "slice") -> Bool[Array, ...]:
+    """Which units exist, [N], [N, T] or [N, T, Z].
+
+    Raises:
+        ConfigError: unknown unit.
+    """
+    if unit not in UNITS:
+        raise ConfigError(f"cannot select by '{unit}'", "selection", f"units are {', '.join(UNITS)}")
+    frames = jnp.asarray(evidence.frame_mask)
+    if unit == "subject":
+        return frames.any(1)
+    return frames if unit == "frame" else frames[:, :, None] & jnp.asarray(evidence.slice_mask)[:, None]
 
 
-def subject_scores(
+def mean_confidence(evidence: Evidence, unit: str = "subject") -> Float[Array, ...]:
+    """Mean largest softmax over a unit's pixels that are not clearly background; 0 where there are none."""
+    within = {"subject": (1, 2), "frame": (2,), "slice": ()}[unit]
+    pixels = evidence.uncertain_pixels * existing(evidence)
+    total = pixels.sum(within)
+    return jnp.where(total > 0, (evidence.confidence * pixels).sum(within) / jnp.maximum(total, 1.0), 0.0)
+
+
+def unit_scores(
     selector: str,
     evidence: Evidence,
-    quality_score: Float[Array, " N"] | None = None,
-    truth_dice: Float[Array, " N"] | None = None,
+    quality_score: Float[Array, ...] | None = None,
+    truth_dice: Float[Array, ...] | None = None,
     key: PRNGKeyArray | None = None,
-) -> Float[Array, " N"]:
-    """A score per subject, larger is better.
+    unit: str = "subject",
+) -> Float[Array, ...]:
+    """A score per unit, larger is better: [N], [N, T] or [N, T, Z].
+
+    A slice on which nothing is predicted, and for `oracle` nothing is drawn either, says nothing of its own: it takes
+    the score of its neighbours, so that empty slices enter with the heart beside them, neither for free nor never.
 
     Args:
         selector: one of `SELECTORS`.
         evidence: of the N subjects.
-        quality_score: `Quality.score`, for `quality`.
-        truth_dice: the true Dice, for `oracle` alone.
+        quality_score: of each unit, for `quality`; NaN where there is nothing to judge.
+        truth_dice: the true Dice of each unit, for `oracle` alone; NaN where there is nothing to find.
         key: for `random`.
+        unit: one of `UNITS`.
 
     Raises:
-        ConfigError: unknown selector.
-        ValueError: what the selector needs was not given.
+        ConfigError: unknown selector or unit.
+        ValueError: what the selector needs was not given, or not unit by unit.
     """
     needed = {"quality": quality_score, "oracle": truth_dice, "random": key}
     if selector not in SELECTORS:
@@ -86,16 +108,37 @@ def subject_scores(
     given = needed.get(selector, evidence)
     if given is None:
         raise ValueError(f"the selector '{selector}' needs an input that was not given")
-    n = evidence.frame_mask.shape[0]
+    shape = existing(evidence, unit).shape
     if selector == "random" and key is not None:
-        return jax.random.uniform(key, (n,))
-    if selector == "confidence":
-        return mean_confidence(evidence)
-    return jnp.asarray(given) if selector in needed else jnp.zeros(n)
+        return jax.random.uniform(key, shape)
+    if selector in ("all", "none"):
+        return jnp.zeros(shape)
+    score = mean_confidence(evidence, unit) if selector == "confidence" else jnp.asarray(given)
+    if score.shape != shape:
+        raise ValueError(f"the selector '{selector}' needs a score for each {unit}, {shape}, not {score.shape}")
+    if unit != "slice":
+        return score
+    empty = ~(jnp.asarray(evidence.area_mm2) > 0).any(-1) if selector == "confidence" else jnp.isnan(score)
+    return from_neighbours(score, existing(evidence) & ~empty)
+
+
+def from_neighbours(score: Float[Array, "N T Z"], telling: Bool[Array, "N T Z"]) -> Float[Array, "N T Z"]:
+    """The score of each slice that is `telling`, elsewhere that of the nearest such slice of the frame.
+
+    Where two are equally near, the lower; NaN in frames without any.
+    """
+    n = score.shape[-1]
+    at = jnp.broadcast_to(jnp.arange(n), telling.shape)
+    before = jax.lax.cummax(jnp.where(telling, at, -n), axis=2)
+    after = jax.lax.cummin(jnp.where(telling, at, 2 * n), axis=2, reverse=True)
+    lower, upper = (jnp.take_along_axis(score, jnp.clip(x, 0, n - 1), -1) for x in (before, after))
+    down, up = at - before, after - at
+    nearest = jnp.where(down < up, lower, jnp.where(up < down, upper, jnp.minimum(lower, upper)))
+    return jnp.where(telling.any(-1, keepdims=True), nearest, jnp.nan)
 
 
 def ranks(score: Float[Array, " N"], valid: Bool[Array, " N"]) -> Float[Array, " N"]:
-    """Rank of each subject from 0, the best; ties in subject order; NaN after all numbers, not valid last."""
+    """Rank of each unit from 0, the best; ties in their order; NaN after all numbers, not valid last."""
     score = jnp.where(jnp.isnan(score), -jnp.inf, score)
     order = jnp.lexsort((jnp.arange(score.shape[0]), -score, ~valid))
     return jnp.zeros(score.shape[0], jnp.int32).at[order].set(jnp.arange(score.shape[0], dtype=jnp.int32))
@@ -103,7 +146,7 @@ def ranks(score: Float[Array, " N"], valid: Bool[Array, " N"]) -> Float[Array, "
 
 @partial(jax.jit, static_argnames="policy")
 def apply_policy(score: Float[Array, " N"], valid: Bool[Array, " N"], policy: Policy) -> Float[Array, " N"]:
-    """Weight in [0, 1] of each subject; 0 where not valid. A NaN score is the worst."""
+    """Weight in [0, 1] of each unit; 0 where not valid. A NaN score is the worst."""
     n, rank = valid.sum(), ranks(score, valid)
     if policy.name == "threshold":
         return jnp.where(valid & (score >= policy.threshold), 1.0, 0.0)
@@ -120,25 +163,32 @@ def select(
     selector: str,
     policy: Policy,
     evidence: Evidence,
-    quality_score: Float[Array, " N"] | None = None,
-    truth_dice: Float[Array, " N"] | None = None,
+    quality_score: Float[Array, ...] | None = None,
+    truth_dice: Float[Array, ...] | None = None,
     key: PRNGKeyArray | None = None,
+    unit: str = "subject",
+    group: Int[Array, " N"] | None = None,
 ) -> Selection:
-    """Choose among N subjects; `subject_scores` says what each selector needs.
+    """Choose among the subjects, frames or slices of N subjects; `unit_scores` says what each selector needs.
 
-    `all` and `none` take or leave every subject whatever the policy.
+    `all` and `none` take or leave every unit whatever the policy. With the `group` of each subject, numbers from 0 to
+    N - 1, the policy goes by `scores_within_groups`: it takes as large a share of each group as of the others.
     """
-    valid = jnp.asarray(evidence.frame_mask).any(1)
-    score = subject_scores(selector, evidence, quality_score, truth_dice, key)
+    valid = existing(evidence, unit)
+    score = unit_scores(selector, evidence, quality_score, truth_dice, key, unit)
     if selector in ("all", "none"):
         weight = valid.astype(jnp.float32) * (selector == "all")
     else:
-        weight = apply_policy(score, valid, policy)
+        ranked = score.ravel()
+        if group is not None:
+            of_unit = jnp.broadcast_to(jnp.asarray(group).reshape(-1, *[1] * (valid.ndim - 1)), valid.shape)
+            ranked = scores_within_groups(ranked, valid.ravel(), of_unit.ravel())
+        weight = apply_policy(ranked, valid.ravel(), policy).reshape(valid.shape)
     return Selection(broadcast_weight(weight, evidence), score)
 
 
 @jax.jit
-def broadcast_weight(weight: Float[Array, " N"], evidence: Evidence) -> Float[Array, "N T Z"]:
-    """A subject's weight on each frame and slice that it has."""
-    mask = jnp.asarray(evidence.frame_mask)[:, :, None] & jnp.asarray(evidence.slice_mask)[:, None]
-    return weight[:, None, None] * mask
+def broadcast_weight(weight: Float[Array, ...], evidence: Evidence) -> Float[Array, "N T Z"]:
+    """A unit's weight on each frame and slice that it has."""
+    mask = existing(evidence)
+    return weight.reshape(weight.shape + (1,) * (mask.ndim - weight.ndim)) * mask

@@ -14,8 +14,10 @@ from semiqc_jax.errors import ConfigError
 from semiqc_jax.inputs.augment import AUGMENTATIONS
 from semiqc_jax.models.build import DTYPES, NETWORKS, NORMS
 from semiqc_jax.parallel import MAPPINGS
-from semiqc_jax.quality.tasks import check_rules_off
-from semiqc_jax.selection import POLICIES, SELECTORS, Policy
+from semiqc_jax.quality.calibration import Promise
+from semiqc_jax.quality.limits import Limits, parse_limits
+from semiqc_jax.quality.tasks import check_rules
+from semiqc_jax.selection import POLICIES, SELECTORS, UNITS, Policy
 
 STEPS = ("supervised",)
 METHODS: Mapping[str, tuple[str, str]] = types.MappingProxyType(
@@ -66,12 +68,28 @@ class QualitySettings:
     name: str = _one_of("rules", ("rules", "learned"))
     use_confidence: bool = True  # softmax confidence joins the downstream checks
     rules_off: str = ""  # names of rules that are switched off, separated by commas
+    limits: str = ""  # other limits of rules: "stroke_volume_mismatch=-10:10,lv_ef=20:80"
+    classifier: str = ""  # name = learned: a file of launch/train_quality.py; by default one is fitted to phantoms
+    slice_regressor: str = ""  # select_by frame or slice: a file of launch/study_slices.py; else rules on slices
     target_dice: float = _within(0.85, 0, 1)  # what a good segmentation is
+    calibrate: str = _one_of("none", ("none", "val"))  # whose labels calibrate the verdicts
+    precision: float = _within(0.95, 0.5, 0.999)  # share of the accepted that is to be good
+    certainty: float = _within(0.95, 0.5, 0.999)  # with this confidence
 
     @property
     def off(self) -> tuple[str, ...]:
         """The rules that are switched off."""
         return tuple(self.rules_off.replace(",", " ").split())
+
+    @property
+    def rule_limits(self) -> Limits:
+        """The limits that are not the default ones."""
+        return parse_limits(self.limits)
+
+    @property
+    def promise(self) -> Promise:
+        """What is to be shown before a verdict may be `accept`."""
+        return Promise(self.precision, self.certainty)
 
 
 @dataclass(frozen=True)
@@ -84,10 +102,12 @@ class Settings:
     data_dir: str = ""
     step: str = _one_of("supervised", STEPS)
     selector: str = _one_of("quality", SELECTORS)
+    select_by: str = _one_of("subject", UNITS)  # what is chosen among; `quality` then judges frames or slices
     policy: str = _one_of("top_fraction", POLICIES)
-    fraction: float = _within(0.5, 1e-6, 1)  # top_fraction: share of the pool that is kept
+    fraction: float = _within(0.5, 1e-6, 1)  # top_fraction: share of the pool's subjects, frames or slices that is kept
     threshold: float = _within(0.8, 0, 1)  # threshold: smallest score that is kept
-    budget: int = _within(0, 0)  # budget: number of subjects that are kept
+    budget: int = _within(0, 0)  # budget: number of them that are kept
+    by_group: bool = False  # the policy is applied within each disease group, so that no disease is rejected as one
     labelled: int = _within(3, 1)
     labelled_draw: str = "published"  # or an integer: a seeded draw
     seed: int = _within(1, 0, 2**31 - 1)
@@ -137,9 +157,9 @@ class Settings:
 
 
 STAGE0_FREE = {  # settings that do not touch stage 0
-    *("method", "selector", "policy", "fraction", "threshold", "budget", "quality", "pseudo_fraction", "rounds"),
-    *("round_updates", "round_learning_rate", "stage0_from", "checkpoint_every", "log_every", "inference_batch"),
-    *("flip_average", "resident_mb", "data_dir", "preset"),
+    *("method", "selector", "select_by", "policy", "fraction", "threshold", "budget", "by_group", "quality", "rounds"),
+    *("pseudo_fraction", "round_updates", "round_learning_rate", "stage0_from", "checkpoint_every", "log_every"),
+    *("inference_batch", "flip_average", "resident_mb", "data_dir", "preset"),
 }
 
 
@@ -207,17 +227,25 @@ def _joint_problems(s: Settings) -> list[str]:
         problems.append("model.name = unet_lstm sees a window of frames: give model.window, 9 as published")
     if s.labelled_draw != "published" and not s.labelled_draw.isdecimal():
         problems.append(f"labelled_draw = {s.labelled_draw!r} is neither 'published' nor an integer")
+    if s.by_group and s.policy == "threshold":
+        problems.append("by_group has no share to take of each group where policy = threshold: choose another policy")
     if s.policy == "budget" and s.budget < 1:
-        problems.append("budget = 0 keeps nobody: give the number of subjects")
+        problems.append("budget = 0 keeps nobody: give the number of subjects, frames or slices")
     if s.selector != "none" and s.rounds and not 0 < s.pseudo_batch < s.batch_size:
         what = f"pseudo_fraction = {s.pseudo_fraction} of batch_size = {s.batch_size}"
         problems.append(f"{what} is {s.pseudo_batch}: a round needs labelled and pseudo-labelled examples")
-    if s.quality.off and s.quality.name != "rules":
-        problems.append(f"quality.rules_off says nothing to quality.name = {s.quality.name}")
+    if s.quality.slice_regressor and (s.select_by == "subject" or not s.quality.use_confidence):
+        problems.append("quality.slice_regressor judges slices, by their softmax too: see select_by, use_confidence")
+    if (s.quality.off or s.quality.limits) and s.quality.name != "rules":
+        which = "rules_off" if s.quality.off else "limits"
+        problems.append(f"quality.{which} says nothing to quality.name = {s.quality.name}")
+    if s.quality.classifier and s.quality.name != "learned":
+        problems.append(f"quality.classifier says nothing to quality.name = {s.quality.name}: give learned")
     try:
-        check_rules_off(s.quality.off, s.quality.use_confidence)
+        check_rules(s.quality.off, s.quality.use_confidence, s.quality.rule_limits)
     except ConfigError as error:
-        problems.append(f"quality.rules_off = {s.quality.rules_off!r}: {error.what} ({error.mend})")
+        given = f"rules_off = {s.quality.rules_off!r}" + f", limits = {s.quality.limits!r}" * bool(s.quality.limits)
+        problems.append(f"quality.{given}: {error.what} ({error.mend})")
     return problems
 
 

@@ -111,7 +111,7 @@ def test_curves_and_indices_are_those_of_the_label_files(out: Path) -> None:
 
 def test_no_verdict_is_above_review(out: Path) -> None:
     quality = rows(out / "quality.csv")
-    assert ",".join(quality[0]) == "subject_id,score,verdict,calibration,selected,weight,reasons"
+    assert ",".join(quality[0]) == "subject_id,score,verdict,calibration,selected,weight,reasons,probability"
     assert [row["subject_id"] for row in quality] == ["cine", "two_b_", "volume"]
     assert {(row["verdict"], row["calibration"], row["selected"]) for row in quality} == {("review", "none", "")}
     assert all(0 <= float(row["score"]) <= 1 and row["reasons"] for row in quality)

@@ -17,7 +17,7 @@ from semiqc_jax.selection import (
     apply_policy,
     mean_confidence,
     select,
-    subject_scores,
+    unit_scores,
 )
 
 
@@ -126,12 +126,12 @@ def test_selectors_take_their_own_score():
 @pytest.mark.parametrize("selector", ["quality", "oracle", "random"])
 def test_a_selector_without_its_input_is_an_error(selector):
     with pytest.raises(ValueError, match=selector):
-        subject_scores(selector, evidence(2))
+        unit_scores(selector, evidence(2))
 
 
 def test_wrong_names_and_numbers_are_config_errors():
     with pytest.raises(ConfigError, match="quality"):
-        subject_scores("qualty", evidence(2))
+        unit_scores("qualty", evidence(2))
     with pytest.raises(ConfigError, match="top_fraction"):
         Policy("top")
     for wrong in ({"fraction": 0.0}, {"fraction": 1.2}, {"budget": 0}):

@@ -12,6 +12,7 @@ from semiqc_jax.benchmarks.building import building
 from semiqc_jax.benchmarks.contest import Contest, Outcome, Spread, hold
 from semiqc_jax.benchmarks.inference import inference
 from semiqc_jax.benchmarks.machine import machine, versions
+from semiqc_jax.benchmarks.quality import quality_rules, quality_svm
 from semiqc_jax.benchmarks.reading import reading, reading_192, reading_cines
 from semiqc_jax.benchmarks.selecting import selecting
 from semiqc_jax.benchmarks.training import train_step
@@ -26,6 +27,8 @@ BENCHMARKS: Mapping[str, Prepare] = {
     "reading_cines": reading_cines,
     "building": building,
     "selection": selecting,
+    "quality_rules": quality_rules,
+    "quality_svm": quality_svm,
 }
 
 

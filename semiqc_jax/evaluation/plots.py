@@ -41,12 +41,12 @@ def dice_figure(rows: Sequence[CaseRow], task: Task) -> Figure:
         axes.set_xticks(range(len(groups)), [g or "all" for g in groups], fontsize=8, parse_math=False)
         axes.set_xlim(-0.6, len(groups) - 0.4)
         axes.set_title(title, fontsize=10)
-        _quiet(axes)
+        quiet(axes)
     panels[0].set_ylabel("Dice")
     panels[0].set_ylim(top=1.0)
     for phase, text in zip(PHASE_COLOURS, task.phase_titles):
         panels[-1].scatter([], [], s=16, color=PHASE_COLOURS[phase], label=text)
-    _legend(figure, panels[-1], 2)
+    legend(figure, panels[-1], 2)
     return figure
 
 
@@ -78,14 +78,14 @@ def bland_altman_figure(
         low, bias, high = (f"{found[key]:.{INDEX[name].digits}f}" for key in ("loa_low", "bias", "loa_high"))
         limits = f"bias {bias} [{low}, {high}]" if found["n"] else "no values"
         axes.set_title(f"{INDEX[name].title}\n{limits}", fontsize=9)
-        _quiet(axes)
+        quiet(axes)
     for axes in panels[len(pairs) :]:
         axes.axis("off")
     for axes in panels[max(0, len(pairs) - columns) : len(pairs)]:
         axes.set_xlabel("mean of prediction and reference", fontsize=9)
     figure.supylabel("prediction - reference", fontsize=9)
     if len(kinds) > 1:
-        _legend(figure, panels[0], len(kinds))
+        legend(figure, panels[0], len(kinds))
     return figure
 
 
@@ -106,9 +106,9 @@ def training_figure(records: Sequence[Mapping[str, object]], names: Sequence[str
                 axes.plot(*np.asarray(points, float).T, lw=1.1, label=label)
         axes.set_title(name, fontsize=10, parse_math=False)
         axes.set_xlabel("step", fontsize=9)
-        _quiet(axes)
+        quiet(axes)
     if len(rounds) > 1:
-        _legend(figure, panels[0], min(len(rounds), 8))
+        legend(figure, panels[0], min(len(rounds), 8))
     return figure
 
 
@@ -132,13 +132,13 @@ def curves_figure(
             axes.set_ylim(bottom=0)
         axes.set_xlabel("frame", fontsize=8)
         axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
-        _quiet(axes)
+        quiet(axes)
     for axes in panels[len(curves) :]:
         axes.axis("off")
     figure.supylabel(curve_title(task), fontsize=9)
     if reference:
         panels[0].plot([], [], color="0.35", ls="none", marker="o", mfc="none", label="reference")
-    _legend(figure, panels[0], task.n_classes + 1)
+    legend(figure, panels[0], task.n_classes + 1)
     return figure
 
 
@@ -174,7 +174,7 @@ def dot_figure(panels: Mapping[str, Sequence[Dot]], xlabel: str, zero: bool = Fa
         axes.set_ylim(len(dots) - 0.5, -0.5)
         axes.set_title(title, fontsize=10)
         axes.set_xlabel(xlabel, fontsize=9)
-        _quiet(axes)
+        quiet(axes)
     return figure
 
 
@@ -183,12 +183,14 @@ def _plain(text: str) -> str:
     return text.replace("$", r"\$")
 
 
-def _legend(figure: Figure, axes: Axes, columns: int) -> None:
+def legend(figure: Figure, axes: Axes, columns: int) -> None:
+    """One legend below all panels, from what one panel holds."""
     handles, labels = axes.get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=columns, fontsize=8, frameon=False)
 
 
-def _quiet(axes: Axes) -> None:
+def quiet(axes: Axes) -> None:
+    """Few lines, small ticks."""
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(True, lw=0.4, alpha=0.5)
     axes.tick_params(labelsize=8)

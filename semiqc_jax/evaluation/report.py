@@ -14,6 +14,7 @@ import semiqc_jax
 from semiqc_jax.evaluation.agreement import summary
 from semiqc_jax.evaluation.files import figure_png
 from semiqc_jax.evaluation.plots import training_figure
+from semiqc_jax.evaluation.quality_figures import reliability_figure
 from semiqc_jax.evaluation.runs import flat, task_of
 from semiqc_jax.evaluation.words import (
     CLASS_HEADS,
@@ -36,6 +37,11 @@ ROUND_TILES = {
     "mean_dice_accepted": "true Dice of the accepted",
     "mean_dice_pool": "true Dice of the pool",
     "spearman_score": "Spearman of score and Dice",
+}
+ROUND_FIGURES = {
+    "choice.png": "scores against the truth",
+    "accepted.png": "accepted subjects",
+    "rejected.png": "rejected subjects",
 }
 EXTRA_COLUMNS = {"group": "group", "selector_score": "ranked by"}  # of quality.csv, where they are there
 
@@ -97,6 +103,7 @@ def write_report(run_dir: Path) -> Path:
         evaluations=[_evaluation(folder) for folder in evaluations],
         training=_training(run_dir / "metrics.jsonl"),
         rounds=[_round(folder, truth.get(folder.name, {})) for folder in rounds],
+        calibration=_calibration(_optional(run_dir / "quality" / "calibration.json")),
         settings=[
             ("Configuration", list(flat(config))),
             ("Versions", list(flat(_optional(run_dir / "versions.json")))),
@@ -222,6 +229,17 @@ def _training(path: Path) -> str | None:
     return data_uri(figure_png(training_figure(records, names))) if names else None
 
 
+def _calibration(values: Mapping[str, Any]) -> dict[str, Any] | None:
+    """What the run's labelled calibration cases say; None where there are none."""
+    if not values:
+        return None
+    table, n_bins = values["reliability"], len(values["reliability"]["bins"])
+    tiles = [(values["n"], f"labelled cases ({values['source']})"), (values["n_good"], "of them good")]
+    tiles += [(show(table["ece"]), "expected calibration error"), (show(table["brier"]), "Brier score")]
+    figure = data_uri(figure_png(reliability_figure(table))) if n_bins else None
+    return {"reason": values["reason"], "reject": values["reject"], "tiles": tiles, "figure": figure}
+
+
 def _round(folder: Path, truth: Mapping[str, Any]) -> dict[str, Any]:
     """One round's section: its manifest, how right the choice was where the truth is known, its subjects."""
     known = {**_optional(folder / "manifest.json"), **truth}
@@ -235,7 +253,8 @@ def _round(folder: Path, truth: Mapping[str, Any]) -> dict[str, Any]:
         "facts": {key: known.get(key) for key in ("selector", "judge", "target_dice")},
         "uncalibrated": any(row.get("calibration") == "none" for row in rows),
         "groups": known.get("accepted_by_group") or {},
-        "figures": images(folder, {"accepted.png": "accepted subjects", "rejected.png": "rejected subjects"}),
+        "page": f"rounds/{folder.name}/quality.html" if (folder / "quality.html").is_file() else "",
+        "figures": images(folder, ROUND_FIGURES),
         "tables": [_quality_table(rows, title, accepted) for title, accepted in choices],
     }
 

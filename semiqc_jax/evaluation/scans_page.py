@@ -20,6 +20,10 @@ from semiqc_jax.files import write_text
 
 SHOWN, LISTED = 12, 500  # scans in the pictures, in the table
 REASONS_SHOWN = 3
+NO_PROMISE = (
+    "The verdict is never above “review”: accepting needs limits that were calibrated on labelled cases from outside "
+    "training, and there are none here."
+)
 
 
 def write_scans_page(
@@ -30,6 +34,7 @@ def write_scans_page(
     curves: Mapping[str, Float[ndarray, "T C"]],
     provenance: Mapping[str, Any],
     task: Task,
+    promise: str = NO_PROMISE,
 ) -> None:
     """Write the page, whole in one file.
 
@@ -39,6 +44,7 @@ def write_scans_page(
         gallery: the scans to look at first.
         curves: their curves, in the task's unit; those of a single frame are not drawn.
         provenance: `run`, `step` and `sha256` of the model.
+        promise: a sentence on what the verdicts rest on.
     """
     rows = sorted(scans, key=lambda scan: scan["score"])[:LISTED]
     cines = {name: curve for name, curve in curves.items() if len(curve) > 1}
@@ -49,6 +55,7 @@ def write_scans_page(
         title="Segmented scans",
         n_scans=len(scans),
         provenance=provenance,
+        promise=promise,
         pictures=[data_uri(figure_png(figure)) for figure in pictures],
         quantity=QUANTITIES[task.curve],
         head=["scan", "score", *(INDEX[name].title for name in task.indices)],

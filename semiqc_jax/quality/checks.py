@@ -32,8 +32,8 @@ class Rule:
     """A feature (of the same name) has to lie within [low, high].
 
     `softness` is the distance from a limit, in the feature's unit, that makes a clear pass or failure;
-    `weight` is the rule's share in the score. The sentences take the feature as `{value}`, without its sign,
-    or as `{signed}`.
+    `weight` is the rule's share in the score; a rule of weight 0 is off until a limit is configured. The sentences
+    take the feature as `{value}`, without its sign, or as `{signed}`.
     """
 
     name: str
@@ -85,5 +85,5 @@ class Checks:
         return tuple(rule.name for rule in self.rules)
 
     def counts(self, rule: Rule, use_confidence: bool) -> bool:
-        """Whether a rule flags and counts: those on the softmax do so only where confidence is used."""
-        return use_confidence or self.features[self.index[rule.name]].needs != SOFTMAX
+        """Whether a rule flags and counts: if it is on, and on the softmax only where confidence is used."""
+        return rule.weight > 0 and (use_confidence or self.features[self.index[rule.name]].needs != SOFTMAX)

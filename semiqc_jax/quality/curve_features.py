@@ -26,9 +26,10 @@ def volume_curves(subject: Evidence) -> Float[Array, "T C"]:
 
 def closed_steps(curve: Float[Array, "T ..."], frame_mask: Bool[Array, " T"]) -> Float[Array, "T ..."]:
     """|curve[t + 1] - curve[t]| around the closed cycle of the frames that exist; 0 in padded frames."""
-    n = jnp.maximum(frame_mask.sum(), 1)
-    following = curve[(jnp.arange(curve.shape[0]) + 1) % n]
-    mask = frame_mask.reshape(-1, *([1] * (curve.ndim - 1)))
+    column = (-1, *([1] * (curve.ndim - 1)))
+    last = jnp.arange(curve.shape[0]) == frame_mask.sum() - 1
+    following = jnp.where(last.reshape(column), curve[0], jnp.roll(curve, -1, 0))  # a gather is slower
+    mask = frame_mask.reshape(column)
     return jnp.abs(following - curve) * mask
 
 

@@ -1,47 +1,49 @@
-"""A learned judge: a support vector machine on downstream features, fitted by scikit-learn, evaluated in JAX.
+"""A learned judge: features of a segmentation, or its profiles -> the Dice that it would have, and P(Dice >= target).
 
-It predicts the Dice that a segmentation would have, and from that the probability that the Dice reaches a
-target (Platt scaling). It sees no softmax: it learns from masks broken on purpose, which have none. The
-network's confidence joins afterwards by a fixed map.
+Three kinds. `svm`: a support vector regression on features, fitted by scikit-learn, evaluated in JAX. `network`: the
+log-odds of a good segmentation by a small network on slice-area profiles and features. `regressor`: the same network
+on the Dice of each class, whose mean is judged by. Platt scaling makes probabilities of each.
+
+One that learned from masks broken on purpose saw no softmax: the network's confidence joins afterwards by a fixed
+map. One that learned from networks' segmentations may have seen it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float
 from numpy.typing import NDArray
 
 from semiqc_jax.anatomy import TASKS
 from semiqc_jax.errors import DataError
-from semiqc_jax.quality.checks import Checks
+from semiqc_jax.quality.checks import LABEL, SOFTMAX, Checks
 from semiqc_jax.quality.features import features
+from semiqc_jax.quality.machines import (
+    KINDS,
+    NETWORK,
+    SVM,
+    AnyMachine,
+    Examples,
+    Machine,
+    NetworkMachine,
+    cross_fitted,
+    fit_machine,
+    merits,
+)
+from semiqc_jax.quality.machines import standardise as standardise
+from semiqc_jax.quality.profile_network import UPDATES, profiles
 from semiqc_jax.quality.score import Quality
 from semiqc_jax.segmentation.evidence import Evidence
 
-SVM_C, SVM_GAMMA, SVM_EPSILON = 1.0, 0.01, 0.02
-FOLDS = 5
-CLIP = 4.0  # standardised features are cut here: no extrapolation
 CONFIDENCE_MIDDLE, CONFIDENCE_SOFTNESS = 0.88, 0.02  # sigmoid((confidence - middle) / softness)
-
-
-class Machine(NamedTuple):
-    """The numbers of a fitted classifier: F features, S support vectors."""
-
-    columns: Int[Array, " F"]  # which of the task's features
-    centre: Float[Array, " F"]
-    scale: Float[Array, " F"]
-    vectors: Float[Array, "S F"]
-    weights: Float[Array, " S"]
-    bias: Float[Array, ""]
-    slope: Float[Array, ""]  # Platt scaling of the predicted Dice
-    offset: Float[Array, ""]
+PARAMS = "params/"  # what the names of a network's arrays begin with in a file
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,16 +51,16 @@ class Classifier:
     """A fitted judge of one task and what it rests on."""
 
     checks: Checks  # those of its task: it looks at their features
-    machine: Machine
+    machine: AnyMachine
     target: float  # the Dice that counts as good
     learned_from: str  # whose masks; named wherever a score is shown
+    kind: str = SVM
+    subjects: tuple[str, ...] = ()  # ids of the real subjects that it learned from: it may judge none of them
 
-
-def standardise(
-    values: Float[Array, "... F"], centre: Float[Array, " F"], scale: Float[Array, " F"]
-) -> Float[Array, "... F"]:
-    """arcsinh of the distance from the centre in scales: linear near it, logarithmic in the long tails."""
-    return jnp.clip(jnp.arcsinh((values - centre) / scale), -CLIP, CLIP)
+    @property
+    def sees_softmax(self) -> bool:
+        """Whether the network's confidence is among what it looks at."""
+        return any(self.checks.features[i].needs == SOFTMAX for i in np.asarray(self.machine.columns))
 
 
 def fit(
@@ -69,7 +71,7 @@ def fit(
     checks: Checks,
     groups: Sequence[int] | NDArray | None = None,
 ) -> Classifier:
-    """Fit a judge. scikit-learn is needed here alone.
+    """Fit a support vector machine to masks alone.
 
     Args:
         values: [N, F] of `features`, all columns; features that need a softmax or an image or never vary are left out.
@@ -77,110 +79,147 @@ def fit(
         target: the Dice that counts as good.
         learned_from: whose masks these are, in words.
         checks: those of the task; `values` are their features.
-        groups: [N] the subject that each came from, by default one each. Platt scaling is fitted to
-            predictions for subjects that the machine has not seen.
+        groups: [N] the subject that each came from, by default one each.
 
     Raises:
         ValueError: fewer than two subjects.
     """
-    from sklearn.model_selection import GroupKFold, cross_val_predict
-    from sklearn.svm import SVR
-
-    values, dice = np.asarray(values, np.float64), np.asarray(dice, np.float64)
-    groups = np.arange(len(dice)) if groups is None else np.asarray(groups)
-    n_groups = len(np.unique(groups))
-    if n_groups < 2:
-        raise ValueError("a judge is fitted to segmentations of at least two subjects")
-    columns = np.array([i for i in checks.learnable if np.ptp(values[:, i]) > 1e-6])
-    low, centre, high = np.quantile(values[:, columns], [0.25, 0.5, 0.75], axis=0)
-    spread = values[:, columns].std(0)
-    scale = np.maximum(high - low, 0.1 * spread)
-    inputs = np.asarray(standardise(*map(jnp.asarray, (values[:, columns], centre, scale))), np.float64)
-
-    svm = SVR(C=SVM_C, gamma=SVM_GAMMA, epsilon=SVM_EPSILON)
-    folds = GroupKFold(min(FOLDS, n_groups))
-    unseen = cross_val_predict(svm, inputs, dice, cv=folds, groups=groups)
-    slope, offset = _platt(unseen, dice >= target, target)
-    svm.fit(inputs, dice)
-    numbers = (centre, scale, svm.support_vectors_, svm.dual_coef_[0], svm.intercept_[0], slope, offset)
-    machine = Machine(jnp.asarray(columns, jnp.int32), *(jnp.asarray(x, jnp.float32) for x in numbers))
-    return Classifier(checks, machine, float(target), learned_from)
+    examples = Examples(np.asarray(values, np.float64), np.asarray(dice, np.float64))
+    groups = np.arange(len(examples.dice)) if groups is None else np.asarray(groups)
+    return fit_classifier(SVM, examples, groups, target, learned_from, checks, (LABEL,))
 
 
-def _platt(predicted: NDArray, good: NDArray, target: float) -> tuple[float, float]:
-    """Slope and offset of P(good) = sigmoid(slope x predicted + offset); it rises with the prediction."""
+def fit_classifier(
+    kind: str,
+    examples: Examples,
+    groups: NDArray,
+    target: float,
+    learned_from: str,
+    checks: Checks,
+    needs: Collection[str],
+    subjects: Collection[str] = (),
+    updates: int = UPDATES,
+) -> Classifier:
+    """Fit a judge of any kind. Platt scaling is fitted to merits of subjects that the machine has not seen.
+
+    Args:
+        groups: [N] the subject of each example.
+        needs: what may be looked at, of `checks.LABEL` and `checks.SOFTMAX`.
+        subjects: ids of the real subjects among these examples.
+        updates: of the networks.
+
+    Raises:
+        ValueError: fewer than two subjects, or a network without profiles.
+    """
+    unseen = cross_fitted(kind, examples, groups, checks, needs, target, updates)
+    middle, width = (0.0, 1.0) if kind == NETWORK else (target, 0.1)
+    slope, offset = _platt(unseen, examples.dice >= target, middle, width)
+    everything = np.ones(len(examples.dice), bool)
+    machine = fit_machine(kind, examples, everything, checks, needs, target, updates)
+    machine = machine._replace(slope=jnp.float32(slope), offset=jnp.float32(offset))
+    return Classifier(checks, machine, float(target), learned_from, kind, tuple(sorted(subjects)))
+
+
+def _platt(merit: NDArray, good: NDArray, middle: float, width: float) -> tuple[float, float]:
+    """Slope and offset of P(good) = sigmoid(slope x merit + offset); it rises with the merit."""
     from sklearn.linear_model import LogisticRegression
 
-    if good.all() or not good.any():  # nothing to fit: a step of 0.05 around the target
-        return 20.0, -20.0 * target
-    width = 0.1
-    model = LogisticRegression().fit((predicted[:, None] - target) / width, good)
+    if good.all() or not good.any():  # nothing to fit: a step of half a width around the middle
+        return 2 / width, -2 / width * middle
+    model = LogisticRegression().fit((merit[:, None] - middle) / width, good)
     slope = max(float(model.coef_[0, 0]), 1e-3) / width
-    return slope, float(model.intercept_[0]) - slope * target
+    return slope, float(model.intercept_[0]) - slope * middle
 
 
-def expected_dice(values: Float[Array, "N F"], machine: Machine) -> Float[Array, " N"]:
-    """The machine's prediction from all `features`; not cut to [0, 1]."""
-    inputs = standardise(values[:, machine.columns], machine.centre, machine.scale)
-    square = jnp.sum((inputs[:, None] - machine.vectors) ** 2, -1)
-    return jnp.exp(-SVM_GAMMA * square) @ machine.weights + machine.bias
-
-
-@partial(jax.jit, static_argnames="checks")
-def _assess(evidence: Evidence, machine: Machine, trust: Float[Array, ""], checks: Checks) -> Quality:
+@partial(jax.jit, static_argnames=("checks", "kind", "softmax"))
+def _assess(
+    evidence: Evidence, machine: AnyMachine, trust: Float[Array, ""], checks: Checks, kind: str, softmax: bool
+) -> Quality:
     values = features(evidence, checks)
-    dice = expected_dice(values, machine)
-    probability = jax.nn.sigmoid(machine.slope * dice + machine.offset)
+    merit = merits(values, None if kind == SVM else profiles(evidence, softmax), machine)
+    probability = jax.nn.sigmoid(machine.slope * merit + machine.offset)
     confidence = values[:, checks.index["confidence"]]
     confident = jax.nn.sigmoid((confidence - CONFIDENCE_MIDDLE) / CONFIDENCE_SOFTNESS)
-    return Quality(probability ** (1 - trust) * confident**trust, (probability < 0.5)[:, None], dice[:, None])
+    shown = probability if kind == NETWORK else merit
+    return Quality(probability ** (1 - trust) * confident**trust, (probability < 0.5)[:, None], shown[:, None])
 
 
 def assess_learned(evidence: Evidence, classifier: Classifier, use_confidence: bool = True) -> Quality:
-    """Judge N subjects by the classifier; R = 1, the value is the expected Dice.
+    """Judge N subjects by the classifier; R = 1, the value is the expected Dice, of a `network` P(Dice >= target).
 
-    The score is P(Dice >= target); with `use_confidence` its geometric mean with
-    sigmoid((confidence - 0.88) / 0.02).
+    The score is P(Dice >= target); with `use_confidence` its geometric mean with sigmoid((confidence - 0.88) / 0.02),
+    unless the classifier itself sees the softmax.
     The flag says that P(Dice >= target) < 1/2, whatever the confidence.
     """
-    trust = jnp.float32(0.5 if use_confidence else 0.0)
-    return _assess(evidence, classifier.machine, trust, classifier.checks)
+    sees = classifier.sees_softmax
+    trust = jnp.float32(0.5 if use_confidence and not sees else 0.0)
+    return _assess(evidence, classifier.machine, trust, classifier.checks, classifier.kind, sees)
 
 
 def learned_reasons(row: Quality, classifier: Classifier) -> list[str]:
     """The sentence for a subject that failed. `row` is a `Quality` without N."""
     if not bool(np.asarray(row.flags)[0]):
         return []
-    dice = float(np.clip(np.asarray(row.values)[0], 0, 1))
-    source = classifier.learned_from
-    return [f"Expected Dice is {dice:.2f}, wanted {classifier.target:.2f} (learned from {source})"]
+    value = float(np.clip(np.asarray(row.values)[0], 0, 1))
+    target, source = classifier.target, classifier.learned_from
+    if classifier.kind == NETWORK:
+        return [f"The chance of a Dice of {target:.2f} is {value:.0%} (learned from {source})"]
+    return [f"Expected Dice is {value:.2f}, wanted {target:.2f} (learned from {source})"]
 
 
 def to_arrays(classifier: Classifier) -> dict[str, NDArray]:
     """The classifier as plain arrays for `numpy.savez`; texts are unicode arrays, nothing needs pickle."""
-    arrays = {name: np.asarray(x) for name, x in classifier.machine._asdict().items()}
+    numbers = classifier.machine._asdict()
     checks = classifier.checks
+    columns, params = numbers.pop("columns"), numbers.pop("params", {})
     texts = {
-        "features": np.array([checks.features[i].name for i in arrays.pop("columns")]),
+        "kind": np.array(classifier.kind),
+        "subjects": np.array(classifier.subjects, np.str_),
+        "features": np.array([checks.features[i].name for i in np.asarray(columns)]),
         "learned_from": np.array(classifier.learned_from),
         "task": np.array(checks.task),
         "classes": np.array(TASKS[checks.task].classes),
     }
+    arrays = {name: np.asarray(x) for name, x in {**numbers, **_flat(params, PARAMS)}.items()}
     return {**arrays, **texts, "target": np.array(classifier.target)}
 
 
-def from_arrays(arrays: Mapping[str, NDArray], checks: Checks, where: object = "classifier") -> Classifier:
+def _flat(tree: Mapping[str, Any], prefix: str) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name, x in tree.items():
+        found |= _flat(x, f"{prefix}{name}/") if isinstance(x, Mapping) else {prefix + name: x}
+    return found
+
+
+def _nested(arrays: Mapping[str, NDArray]) -> dict[str, Any]:
+    tree: dict[str, Any] = {}
+    for path in (name for name in arrays if name.startswith(PARAMS)):
+        *folders, name = path.removeprefix(PARAMS).split("/")
+        place = tree
+        for folder in folders:
+            place = place.setdefault(folder, {})
+        place[name] = jnp.asarray(arrays[path])
+    return tree
+
+
+def from_arrays(
+    arrays: Mapping[str, NDArray],
+    checks: Checks,
+    where: object = "classifier",
+    mend: str = "delete the file: the judge is then fitted anew",
+) -> Classifier:
     """The classifier that `to_arrays` took apart (an opened .npz will do). One without a task is of the short axis.
 
     Args:
         checks: those of the task that it is to judge.
         where: the file that an error names.
+        mend: what an error advises.
 
     Raises:
-        DataError: it judges another task, or uses classes or features that this version does not have.
+        DataError: it is of an unknown kind, judges another task, or uses classes or features that this
+            version does not have.
     """
     task = str(arrays["task"]) if "task" in arrays else "short_axis"
-    mend = "delete the file: the judge is then fitted anew"
     if task != checks.task:
         raise DataError(f"the judge is for the task '{task}', not '{checks.task}'", where, mend)
     classes = TASKS[task].classes
@@ -192,5 +231,12 @@ def from_arrays(arrays: Mapping[str, NDArray], checks: Checks, where: object = "
     if unknown:
         raise DataError(f"the judge uses unknown features {', '.join(unknown)}", where, mend)
     columns = jnp.array([checks.index[name] for name in names], jnp.int32)
-    numbers = {name: jnp.asarray(arrays[name]) for name in Machine._fields if name != "columns"}
-    return Classifier(checks, Machine(columns, **numbers), float(arrays["target"]), str(arrays["learned_from"]))
+    kind = str(arrays["kind"]) if "kind" in arrays else SVM
+    if kind not in KINDS:
+        raise DataError(f"a judge of the unknown kind '{kind}'", where, f"kinds are {', '.join(KINDS)}")
+    form: Any = Machine if kind == SVM else NetworkMachine
+    numbers = {name: jnp.asarray(arrays[name]) for name in form._fields if name not in ("columns", "params")}
+    params = {} if kind == SVM else {"params": _nested(arrays)}
+    machine = form(columns=columns, **numbers, **params)
+    subjects = tuple(map(str, arrays["subjects"])) if "subjects" in arrays else ()
+    return Classifier(checks, machine, float(arrays["target"]), str(arrays["learned_from"]), kind, subjects)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import replace
 from functools import partial
+from types import MappingProxyType
 
 import jax
 import jax.numpy as jnp
@@ -14,34 +15,44 @@ from jaxtyping import Array, Float
 from semiqc_jax.errors import ConfigError
 from semiqc_jax.quality.checks import Checks, Rule
 from semiqc_jax.quality.features import features
+from semiqc_jax.quality.limits import Limits, with_limits
 from semiqc_jax.quality.score import Quality
 from semiqc_jax.segmentation.evidence import Evidence
 
+AS_THEY_ARE: Limits = MappingProxyType({})
 MARGIN_LIMIT = 6.0  # no single rule may say more than this many softnesses
 
 
-def configure_rules(checks: Checks, off: Collection[str] = (), use_confidence: bool = True) -> Checks:
-    """`checks` without the rules that are switched off.
+def configure_rules(
+    checks: Checks, off: Collection[str] = (), use_confidence: bool = True, limits: Limits = AS_THEY_ARE
+) -> Checks:
+    """`checks` without the rules that are switched off, and with other limits for some.
 
     Raises:
         ConfigError: names every unknown rule, or says that none is left that counts.
     """
     names, where = checks.rule_names, f"quality rules of {checks.task}"
-    unknown = sorted({*off} - {*names})
+    unknown = sorted({*off, *limits} - {*names})
     if unknown:
         raise ConfigError(f"no rule {', '.join(unknown)}", where, f"rules are {', '.join(names)}")
-    rules = tuple(rule for rule in checks.rules if rule.name not in off)
+    if both := sorted({*off} & {*limits}):
+        raise ConfigError(f"limits for {', '.join(both)}, which is off", where, "switch it on or give none")
+    rules = with_limits(tuple(rule for rule in checks.rules if rule.name not in off), limits)
     if not any(checks.counts(rule, use_confidence) for rule in rules):
         raise ConfigError("no rule is left to judge by", where, "leave at least one on")
     return replace(checks, rules=rules)
 
 
 def margins(values: Float[Array, "... R"], rules: tuple[Rule, ...]) -> Float[Array, "... R"]:
-    """How many softnesses each value lies inside (> 0) or outside (< 0) its limits, cut at `MARGIN_LIMIT`."""
+    """How many softnesses each value lies inside (> 0) or outside (< 0) its limits, cut at `MARGIN_LIMIT`.
+
+    A value that is NaN lies as far outside as can be: what cannot be measured passes no rule.
+    """
     low = jnp.array([-jnp.inf if rule.low is None else rule.low for rule in rules])
     high = jnp.array([jnp.inf if rule.high is None else rule.high for rule in rules])
     softness = jnp.array([rule.softness for rule in rules])
-    return jnp.clip(jnp.minimum(values - low, high - values) / softness, -MARGIN_LIMIT, MARGIN_LIMIT)
+    inside = jnp.where(jnp.isnan(values), -jnp.inf, jnp.minimum(values - low, high - values))
+    return jnp.clip(inside / softness, -MARGIN_LIMIT, MARGIN_LIMIT)
 
 
 @partial(jax.jit, static_argnames=("checks", "use_confidence"))
@@ -67,6 +78,9 @@ def reasons(row: Quality, checks: Checks) -> list[str]:
     sentences = []
     for r in failed:
         value, rule = float(row.values[r]), rules[r]
+        if np.isnan(value):
+            sentences.append(f"{rule.name} cannot be measured")
+            continue
         template = rule.too_low if rule.low is not None and value < rule.low else rule.too_high
         sentences.append((template or f"{rule.name} is {{value:.3g}}").format(value=abs(value), signed=value))
     return sentences

@@ -45,6 +45,8 @@ def profile_features(subject: Evidence) -> Scalars:
     spanned = (so_far > 0) & (so_far < so_far[:, -1:] + present)
     gaps = jnp.sum(spanned & ~present, 1) / jnp.maximum(spanned.sum(1), 1)
     heart = (area[..., LV] >= TEN_PIXELS_MM2) & (area[..., MYO] >= TEN_PIXELS_MM2)
+    hearts = jnp.cumsum(heart, 1)
+    within = (hearts > 0) & (hearts < hearts[:, -1:] + heart)
     rv_total = area[..., RV].sum()
     rv_alone = jnp.sum(jnp.where(present[..., LV] | present[..., MYO], 0.0, area[..., RV]))
     return {
@@ -55,6 +57,8 @@ def profile_features(subject: Evidence) -> Scalars:
         "profile_gaps": masked_mean(jnp.where(total > 0, gaps, 1.0), frames, 1.0),
         "missing": masked_mean((total < TEN_PIXELS_MM2).astype(jnp.float32), frames, 1.0),
         "lv_length": jnp.max(heart @ jnp.asarray(subject.slice_extent_mm)),
+        "heart_slices": heart.sum(1).max().astype(jnp.float32),
+        "heart_gaps": jnp.sum(within & ~heart, 1).max().astype(jnp.float32),
         "rv_alone": jnp.where(rv_total > 0, rv_alone / jnp.where(rv_total > 0, rv_total, 1.0), 1.0),
     }
 

@@ -1,4 +1,4 @@
-"""The checks of the short-axis task: 32 features of LV, myocardium and RV, and 25 rules."""
+"""The checks of the short-axis task: features of LV, myocardium and RV, and rules on them."""
 
 from __future__ import annotations
 
@@ -23,6 +23,8 @@ FEATURES: tuple[Feature, ...] = (
     Feature("profile_gaps", "", UKBB, "share of empty slices between a structure's first and last"),
     Feature("missing", "", UKBB, "share of frames and structures with less than ten pixels of 1.8 mm in all"),
     Feature("lv_length", "mm", UKBB, "length of the slices that hold LV and myocardium, longest over frames"),
+    Feature("heart_slices", "", UKBB, "slices that hold ten pixels of 1.8 mm of LV and of myocardium, most"),
+    Feature("heart_gaps", "", UKBB, "slices that do not, between the first and the last that do, most"),
     Feature("rv_alone", "", OWN, "share of the RV on slices without LV and myocardium"),
     Feature("fragments", "", OWN, "share of the area outside the largest component of its slice"),
     Feature("extra_pieces", "", UKBB, "components beyond the first of a structure on a slice, mean"),
@@ -52,13 +54,17 @@ FEATURES: tuple[Feature, ...] = (
 
 # The limits leave room for disease: they are wider than healthy ranges, and masks of diseased hearts drawn by
 # experts pass nearly all. The stroke-volume rule does not hold with valve disease or shunts: switch it off
-# (config.quality.rules_off).
+# (config.quality.rules_off). The published limits of Ruijsink 2020 (a stroke-volume difference of at most 10 %) and of
+# the UK Biobank pipeline (six slices without a gap) reject diseased hearts and short stacks: they are there to be
+# switched on (config.quality.limits).
 RULES: tuple[Rule, ...] = (
     above("profile_roughness", 0.4, 0.1, 4, "Areas jump from slice to slice (roughness {value:.2f})"),
     below("confidence", 0.88, 0.02, 6, "The network is unsure (mean confidence {value:.2f})"),
     above("missing", 0.004, 0.002, 1, "A structure is missing in {value:.1%} of frames and structures"),
     above("profile_gaps", 0.01, 0.005, 1, "{value:.0%} of the slices within a structure are empty"),
     below("lv_length", 45, 8, 0.5, "LV and myocardium are found over {value:.0f} mm only"),
+    below("heart_slices", 6, 0.5, 0, "Only {value:.0f} slices hold LV and myocardium"),
+    above("heart_gaps", 0, 0.5, 0, "{value:.0f} of the slices between others lack LV or myocardium"),
     above("rv_alone", 0.1, 0.03, 0.5, "{value:.0%} of the RV lies on slices without LV and myocardium"),
     above("fragments", 0.03, 0.01, 1, "{value:.0%} of the area lies in separate fragments"),
     above("lv_irregularity", 1.5, 0.06, 0.5, "The LV's border is irregular ({value:.2f}, a disc has 1.27)"),

@@ -17,6 +17,8 @@ from semiqc_jax.datasets.opening import open_cohort
 from semiqc_jax.errors import ConfigError
 from semiqc_jax.evaluation.cases import Case
 from semiqc_jax.evaluation.evaluate import write_evaluation
+from semiqc_jax.evaluation.files import write_figure
+from semiqc_jax.evaluation.quality_figures import choice_figure
 from semiqc_jax.evaluation.report import write_report
 from semiqc_jax.files import number, read_csv, read_json, write_json
 from semiqc_jax.inputs.grid import Grid
@@ -25,6 +27,7 @@ from semiqc_jax.pipeline import Segmenter, cohort_cines, segment_studies
 from semiqc_jax.progress import progress
 from semiqc_jax.rounds.galleries import write_galleries
 from semiqc_jax.rounds.pool import Pool, true_dice
+from semiqc_jax.rounds.quality_pages import write_round_page
 from semiqc_jax.segmentation.predict import Model
 
 
@@ -94,6 +97,7 @@ def _look_back(run: Path, cohort: Cohort, members: Sequence[str], target: float)
     pools = [pool for folder in folders if (pool := Pool(cohort, subjects, folder)).is_complete]
     for pool in pools:
         write_galleries(pool)
+        write_round_page(pool)
     if all(cohort.subjects[i].has_label for i in subjects):
         _write_selection(run, pools, target)
 
@@ -108,6 +112,7 @@ def _write_selection(run: Path, pools: Sequence[Pool], target: float) -> None:
         selected = np.array([row["selected"] == "1" for row in rows])
         good = dice >= target
         groups = [pool.cohort.subjects[i].group for i in pool.subjects]
+        write_figure(pool.folder / "choice.png", choice_figure(score, good, selected, groups))
         rounds.append(
             {
                 "round": int(pool.folder.name),
@@ -121,9 +126,31 @@ def _write_selection(run: Path, pools: Sequence[Pool], target: float) -> None:
                 "spearman_score": rank_correlation(score, dice),
                 "spearman_confidence": rank_correlation([number(row["confidence"]) for row in rows], dice),
                 "accepted_by_group": accepted_by_group(groups, selected, good),
+                "slices": slices_in_sight(pool),
             }
         )
     write_json(run / "evaluation" / "selection.json", {"rounds": rounds})
+
+
+def slices_in_sight(pool: Pool) -> dict[str, Any] | None:
+    """How right a round's choice of frames or slices was; None where it chose subjects."""
+    path = pool.folder / "slices.csv"
+    if not path.exists():
+        return None
+    rows, truth = read_csv(path), true_dice(pool, "slice")
+    place = {pool.cohort.subjects[i].subject_id: n for n, i in enumerate(pool.subjects)}
+    dice = np.array([truth[place[row["subject_id"]], int(row["frame"]), int(row["slice"])] for row in rows])
+    score = np.array([number(row["score"]) for row in rows])
+    taken = np.array([row["selected"] == "1" for row in rows])
+    there = ~np.isnan(dice)
+    judged = there & ~np.isnan(score)
+    return {
+        "n": int(there.sum()),
+        "n_selected": int((there & taken).sum()),
+        "mean_dice": float(dice[there].mean()),
+        "mean_dice_selected": float(dice[there & taken].mean()) if (there & taken).any() else None,
+        "spearman_score": rank_correlation(score[judged], dice[judged]),
+    }
 
 
 def accepted_by_group(

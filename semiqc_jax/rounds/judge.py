@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from functools import partial
 
 from semiqc_jax.quality.checks import Checks
-from semiqc_jax.quality.rules import assess_rules, configure_rules, reasons
+from semiqc_jax.quality.limits import Limits
+from semiqc_jax.quality.rules import AS_THEY_ARE, assess_rules, configure_rules, reasons
 from semiqc_jax.quality.score import Quality
 from semiqc_jax.segmentation.evidence import Evidence
 
@@ -22,12 +23,14 @@ class Judge:
     learned_from: str | None = None
 
 
-def rules_judge(checks: Checks, use_confidence: bool, off: Collection[str] = ()) -> Judge:
-    """A task's explicit rules without those that are `off`; learned from nothing.
+def rules_judge(
+    checks: Checks, use_confidence: bool, off: Collection[str] = (), limits: Limits = AS_THEY_ARE
+) -> Judge:
+    """A task's explicit rules without those that are `off`, with other `limits` for some; learned from nothing.
 
     Raises:
-        ConfigError: `off` names a rule that the task does not have, or no rule is left.
+        ConfigError: `off` or `limits` names a rule that the task does not have, or no rule is left.
     """
-    checks = configure_rules(checks, off, use_confidence)
+    checks = configure_rules(checks, off, use_confidence, limits)
     assess = partial(assess_rules, checks=checks, use_confidence=use_confidence)
     return Judge("quality_rules", assess, partial(reasons, checks=checks))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from pathlib import Path
 
 import jax
@@ -14,22 +13,15 @@ from semiqc_jax.anatomy import TASKS
 from semiqc_jax.datasets.cohort import Cohort
 from semiqc_jax.datasets.phantom import parse_spec, phantom_subject
 from semiqc_jax.downstream.curves import slice_extent_mm
-from semiqc_jax.files import write_bytes
 from semiqc_jax.inputs.grid import Geometry, Grid, network_to_native, sample_nearest
 from semiqc_jax.progress import progress
 from semiqc_jax.quality.checks import Checks
 from semiqc_jax.quality.features import features
-from semiqc_jax.quality.learned import (
-    Classifier,
-    assess_learned,
-    fit,
-    from_arrays,
-    learned_reasons,
-    to_arrays,
-)
+from semiqc_jax.quality.learned import Classifier, fit
 from semiqc_jax.quality.tasks import checks_of
 from semiqc_jax.quality.training_set import corrupted_training_set
 from semiqc_jax.rounds.judge import Judge, rules_judge
+from semiqc_jax.rounds.trained_judge import given_classifier, learned_judge, read_classifier, write_classifier
 from semiqc_jax.settings import Settings
 
 SUBJECTS = 24
@@ -42,28 +34,23 @@ def judge_for(settings: Settings, cohort: Cohort, folder: Path) -> Judge:
     """The judge of the cohort's task that the settings name.
 
     Raises:
-        ConfigError: the rules that are switched off are not those of the task.
-        DataError: the judge in `folder` was fitted to another task.
+        ConfigError: the rules that are switched off are not those of the task, or see `given_classifier`.
+        DataError: the judge in `folder`, or the one that is named, is of another task.
     """
     quality, checks = settings.quality, checks_of(cohort.task.name)
     if quality.name == "rules":
-        return rules_judge(checks, quality.use_confidence, quality.off)
+        return rules_judge(checks, quality.use_confidence, quality.off, quality.rule_limits)
     path = folder / "quality" / "classifier.npz"
     if not path.exists():
-        grid = Grid(settings.grid.size, settings.grid.pixel_mm)
-        two_phases = max(s.n_frames for s in cohort.subjects) < 3
-        buffer = io.BytesIO()
-        learned = _learn(checks, grid, two_phases, quality.target_dice)
-        np.savez_compressed(buffer, **to_arrays(learned))  # type: ignore[arg-type]
-        write_bytes(path, buffer.getvalue())
-    with np.load(path, allow_pickle=False) as data:
-        classifier = from_arrays(data, checks, path)
-    return Judge(
-        "quality_learned",
-        lambda evidence: assess_learned(evidence, classifier, quality.use_confidence),
-        lambda row: learned_reasons(row, classifier),
-        classifier.learned_from,
-    )
+        if quality.classifier:
+            judged = {i for name, ids in cohort.splits.items() if name != "test" for i in ids}
+            write_classifier(path, given_classifier(quality, checks, judged))
+        else:
+            grid = Grid(settings.grid.size, settings.grid.pixel_mm)
+            two_phases = max(s.n_frames for s in cohort.subjects) < 3
+            write_classifier(path, _learn(checks, grid, two_phases, quality.target_dice))
+    classifier = read_classifier(path, checks, "delete the file: the judge is then fitted anew")
+    return learned_judge(classifier, quality.use_confidence)
 
 
 def _learn(checks: Checks, grid: Grid, two_phases: bool, target: float) -> Classifier:

@@ -17,9 +17,11 @@ from semiqc_jax.pipeline import Segmenter
 from semiqc_jax.progress import progress
 from semiqc_jax.quality.rules import configure_rules
 from semiqc_jax.quality.tasks import checks_of
+from semiqc_jax.rounds.calibrating import calibrate_run, calibration_subjects
 from semiqc_jax.rounds.judge import Judge
 from semiqc_jax.rounds.pool import Pool, choose, segment_pool
 from semiqc_jax.rounds.run_folder import MetricsLog, claim, locked, write_status
+from semiqc_jax.rounds.slice_judge import slice_judge_for
 from semiqc_jax.rounds.sources import Canvas, Source, labelled_source, pseudo_source
 from semiqc_jax.rounds.stage import Trainer
 from semiqc_jax.settings import Settings, stage0_identity, with_defaults
@@ -46,7 +48,11 @@ def run(settings: Settings, cohort: Cohort, folder: Path, make_judge: Any) -> No
         raise ConfigError("no unlabelled subjects are left", "config.labelled", "label fewer, or selector none")
     trainer = Trainer(settings, cohort, devices)
     trainer.check()
-    configure_rules(checks_of(cohort.task.name), settings.quality.off, settings.quality.use_confidence)
+    calibration_subjects(settings, cohort)
+    quality = settings.quality
+    configure_rules(checks_of(cohort.task.name), quality.off, quality.use_confidence, quality.rule_limits)
+    if settings.select_by != "subject":
+        slice_judge_for(settings, cohort.task.name)  # one that cannot be read is said now
     keep = [settings.stage_end(stage) for stage in range(settings.rounds + 1)]
     with locked(folder):
         claim(folder, settings, splits)
@@ -95,6 +101,10 @@ class _Loop:
                     state = self.trainer.start_stage(stage, state.method)
                 state = self._train(stage, begin, state, sources, log)
                 done = begin + int(state.step)
+        if settings.quality.calibrate != "none":
+            last = settings.total_updates
+            segmenter = self._segmenter_at(last, state)
+            calibrate_run(self.folder, settings, self.cohort, segmenter, self.checkpoints.info(last)["sha256"])
         write_status(self.folder, "complete", settings.rounds, settings.total_updates)
 
     def _train(

@@ -7,11 +7,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, Float, Int
 from numpy.typing import NDArray
 
 from semiqc_jax.datasets.cohort import Cohort, read_truth
@@ -20,18 +21,24 @@ from semiqc_jax.evaluation.overlap import mean_dice
 from semiqc_jax.files import read_json, write_bytes, write_csv, write_json
 from semiqc_jax.pipeline import Segmenter, cohort_cines, segment_studies
 from semiqc_jax.progress import progress
+from semiqc_jax.quality.groups import group_codes
 from semiqc_jax.quality.score import Quality
+from semiqc_jax.quality.slice_score import frame_scores
+from semiqc_jax.rounds.calibrating import label_budget
 from semiqc_jax.rounds.judge import Judge
+from semiqc_jax.rounds.slice_judge import SliceJudge, slice_judge_for
+from semiqc_jax.rounds.slices_file import by_subject, write_slices
 from semiqc_jax.rounds.store import SUBJECTS_PER_SHARD, PseudoStore
 from semiqc_jax.segmentation.assemble import MEASURED, assemble_evidence
 from semiqc_jax.segmentation.evidence import Evidence
-from semiqc_jax.selection import CHOSEN, Selection, mean_confidence, select
+from semiqc_jax.selection import CHOSEN, UNITS, Selection, existing, mean_confidence, select
 from semiqc_jax.settings import Settings
 
 QUALITY_COLUMNS = ("subject_id", "score", "verdict", "calibration", "selected", "weight", "reasons")
-ROUND_COLUMNS = (*QUALITY_COLUMNS, "confidence", "selector_score", "group")
+ROUND_COLUMNS = (*QUALITY_COLUMNS, "confidence", "selector_score", "group", "share")
 RANKED_IN_SIGHT = ("random", "confidence", "quality")  # `oracle` ranks by the truth, which stays out of the files
 WEIGHTS = "weights.npz"
+MOST = 0.5  # a subject of which at least this share of slices is chosen counts as selected
 
 
 @dataclass(frozen=True)
@@ -108,30 +115,62 @@ def pool_evidence(pool: Pool) -> Evidence:
     return assemble_evidence([store.statistics(s.subject_id) for s in infos], extents, times)
 
 
-def true_dice(pool: Pool) -> NDArray[np.float32]:
-    """Mean Dice [N] of the stored segmentations against the reference, on the native grid: the oracle's score."""
-    scores = []
-    for i in pool.subjects:
+def true_dice(pool: Pool, unit: str = "subject") -> NDArray[np.float32]:
+    """Mean Dice of the stored segmentations against the reference, on the native grid: the oracle's score.
+
+    Of each subject [N], frame [N, T] or slice [N, T, Z], padded with NaN; NaN where nothing is drawn or found.
+    """
+    infos = [pool.cohort.subjects[i] for i in pool.subjects]
+    longest = (max(s.n_frames for s in infos), max(s.n_slices for s in infos))
+    n_frames, n_slices = (1 if unit == "subject" else longest[0], longest[1] if unit == "slice" else 1)
+    scores = np.full((len(infos), n_frames, n_slices), np.nan, np.float32)
+    for n, (i, info) in enumerate(zip(pool.subjects, infos, strict=True)):
         label, labelled = read_truth(pool.cohort, i)
-        predicted = pool.store.label(pool.cohort.subjects[i].subject_id, label.shape)
-        scores.append(mean_dice(predicted, label, labelled))
-    return np.asarray(scores, np.float32)
+        predicted = pool.store.label(info.subject_id, label.shape)
+        for t, z in np.ndindex(min(n_frames, info.n_frames), min(n_slices, info.n_slices)):
+            frames = slice(None) if unit == "subject" else slice(t, t + 1)
+            slices = slice(z, z + 1) if unit == "slice" else slice(None)
+            scores[n, t, z] = mean_dice(predicted[frames, slices], label[frames, slices], labelled[frames, slices])
+    return scores.reshape(scores.shape[: 1 + UNITS.index(unit)])
+
+
+class _Choice(NamedTuple):
+    """What was found of a pool, and chosen from it."""
+
+    quality: Quality
+    selection: Selection
+    evidence: Evidence
+    slice_score: Float[Array, "N T Z"] | None  # by the judge of slices; None where subjects are chosen
 
 
 def choose(pool: Pool, settings: Settings, stage: int, judge: Judge, checkpoint: Mapping[str, Any]) -> None:
-    """Judge and choose, and write `quality.csv`, the weights and, last, `manifest.json`."""
-    evidence = pool_evidence(pool)
+    """Judge and choose, and write `quality.csv`, the weights and, last, `manifest.json`.
+
+    Where frames or slices are chosen, `slices.csv` says which, and the manifest who judged them.
+    """
+    unit, evidence = settings.select_by, pool_evidence(pool)
     quality = judge.assess(evidence)
+    of_slices = None if unit == "subject" else slice_judge_for(settings, pool.cohort.task.name)
+    ids = [pool.cohort.subjects[i].subject_id for i in pool.subjects]
+    slice_score = of_slices.scores(evidence, ids) if of_slices else None
     key = jax.random.fold_in(jax.random.fold_in(jax.random.key(settings.seed), stage), 7)
     selection = select(
         settings.selector,
         settings.selection_policy,
         evidence,
-        quality.score,
-        jnp.asarray(true_dice(pool)) if settings.selector == "oracle" else None,
+        quality.score if slice_score is None else frame_scores(slice_score) if unit == "frame" else slice_score,
+        jnp.asarray(true_dice(pool, unit)) if settings.selector == "oracle" else None,
         key,
+        unit,
+        _groups(pool) if settings.by_group else None,
     )
-    _write_choice(pool, settings, stage, judge, checkpoint, quality, selection, evidence)
+    choice = _Choice(quality, selection, evidence, slice_score)
+    _write_choice(pool, settings, stage, judge, of_slices, checkpoint, choice)
+
+
+def _groups(pool: Pool) -> Int[Array, " N"]:
+    """The disease group of each subject, as a number."""
+    return jnp.asarray(group_codes([pool.cohort.subjects[i].group for i in pool.subjects]))
 
 
 def _write_choice(
@@ -139,16 +178,18 @@ def _write_choice(
     settings: Settings,
     stage: int,
     judge: Judge,
+    of_slices: SliceJudge | None,
     checkpoint: Mapping[str, Any],
-    quality: Quality,
-    selection: Selection,
-    evidence: Evidence,
+    choice: _Choice,
 ) -> None:
+    quality, selection, evidence, _ = choice
     weight = np.asarray(selection.weight, np.float32)
-    subject_weight = weight.max((1, 2))
-    chosen = subject_weight >= CHOSEN
+    subject_weight, exists = weight.max((1, 2)), np.asarray(existing(evidence))
+    share = (weight >= CHOSEN).sum((1, 2)) / np.maximum(exists.sum((1, 2)), 1)
+    chosen = share >= MOST
     infos = [pool.cohort.subjects[i] for i in pool.subjects]
     in_sight = settings.selector in RANKED_IN_SIGHT
+    ranked_by = by_subject(np.asarray(selection.score), evidence, settings.select_by)
     confidence = np.asarray(mean_confidence(evidence))
     rows = [
         {
@@ -160,12 +201,17 @@ def _write_choice(
             "weight": float(subject_weight[n]),
             "reasons": "; ".join(judge.reasons(jax.tree.map(lambda x, n=n: x[n], quality))),
             "confidence": float(confidence[n]),
-            "selector_score": float(selection.score[n]) if in_sight else None,
+            "selector_score": float(ranked_by[n]) if in_sight else None,
             "group": info.group,
+            "share": float(share[n]),
         }
         for n, info in enumerate(infos)
     ]
     write_csv(pool.folder / "quality.csv", ROUND_COLUMNS, rows)
+    if of_slices:
+        ids = [info.subject_id for info in infos]
+        ranks = np.asarray(selection.score) if in_sight else None
+        write_slices(pool.folder / "slices.csv", ids, exists, weight, np.asarray(choice.slice_score), ranks)
     buffer = io.BytesIO()
     np.savez_compressed(buffer, weight=weight)
     write_bytes(pool.folder / WEIGHTS, buffer.getvalue())
@@ -177,12 +223,19 @@ def _write_choice(
             "selector": settings.selector,
             "judge": judge.name,
             "learned_from": judge.learned_from,
+            "select_by": settings.select_by,
+            "slice_judge": of_slices.name if of_slices else None,
+            "slices_learned_from": of_slices.learned_from if of_slices else None,
             "policy": settings.policy,
+            "by_group": settings.by_group,
             "fraction": settings.fraction,
             "threshold": settings.threshold,
             "seed": settings.seed,
+            "labels": label_budget(settings, pool.cohort),
             "n_pool": len(infos),
             "n_selected": int(chosen.sum()),
+            "n_slices": int(exists.sum()),
+            "n_slices_selected": int((weight >= CHOSEN).sum()),
             "subjects": [info.subject_id for info, taken in zip(infos, chosen) if taken],
             "shards": pool.store.digests(),
         },

@@ -1,4 +1,4 @@
-"""The verdict on new scans: rows of `quality.csv`, by the rules of the model's task."""
+"""The verdict on new scans: rows of `quality.csv`, by the rules of the model's task and the run's calibration."""
 
 from __future__ import annotations
 
@@ -6,37 +6,63 @@ from collections.abc import Sequence
 from typing import Any
 
 import jax
+import numpy as np
 
 from semiqc_jax.anatomy import Task
-from semiqc_jax.quality.rules import assess_rules, configure_rules, reasons
+from semiqc_jax.quality.calibration import UNCALIBRATED, Calibration, probability_good, verdicts
+from semiqc_jax.quality.checks import Checks
 from semiqc_jax.quality.tasks import checks_of
+from semiqc_jax.rounds.judge import Judge, rules_judge
 from semiqc_jax.rounds.new_scans import Scan
 from semiqc_jax.segmentation.assemble import assemble_evidence
+from semiqc_jax.settings import QualitySettings
 
 JUDGED_AT_ONCE = 256
+BY_DEFAULT = QualitySettings()
 
 
-def judge_scans(scans: Sequence[Scan], task: Task) -> list[dict[str, Any]]:
-    """Rows of `quality.csv`, in the order of the scans. Nothing is calibrated here: no verdict is above `review`.
+def judge_scans(
+    scans: Sequence[Scan],
+    task: Task,
+    quality: QualitySettings = BY_DEFAULT,
+    calibration: Calibration | None = None,
+) -> list[dict[str, Any]]:
+    """Rows of `quality.csv`, in the order of the scans; without a calibration no verdict is above `review`.
 
-    A scan of one frame is not judged by the rules on the cardiac cycle.
+    `probability` is P(Dice >= target), known where the calibration promises something. A scan of one frame is not
+    judged by the rules on the cardiac cycle, and never above `review`: the calibration is of whole cycles.
     """
-    every = checks_of(task.name)
     judged: dict[str, dict[str, Any]] = {}
-    single = [scan for scan in scans if len(scan.curves) == 1]
-    cines = [scan for scan in scans if len(scan.curves) > 1]
-    for group, checks in ((single, configure_rules(every, off=every.cycle_rules)), (cines, every)):
+    checks = checks_of(task.name)
+    promised = calibration if calibration and calibration.name != UNCALIBRATED else None
+    for single in (True, False):
+        group = [scan for scan in scans if (len(scan.curves) == 1) == single]
+        judge, trusted = _rules(checks, quality, single), None if single else promised
         for at in range(0, len(group), JUDGED_AT_ONCE):
-            part = group[at : at + JUDGED_AT_ONCE]
-            shapes = [s.statistics for s in part], [s.extent_mm for s in part], [s.time_s for s in part]
-            quality = jax.device_get(assess_rules(assemble_evidence(*shapes), checks))
-            for n, scan in enumerate(part):
-                row = jax.tree.map(lambda x, n=n: x[n], quality)
-                judged[scan.subject_id] = {
-                    "subject_id": scan.subject_id,
-                    "score": float(row.score),
-                    "verdict": "review",
-                    "calibration": "none",
-                    "reasons": "; ".join(reasons(row, checks)),
-                }
+            for row in _rows(group[at : at + JUDGED_AT_ONCE], judge, trusted):
+                judged[row["subject_id"]] = row
     return [judged[scan.subject_id] for scan in scans]
+
+
+def _rules(checks: Checks, quality: QualitySettings, single: bool) -> Judge:
+    off = {*quality.off, *(checks.cycle_rules if single else ())}
+    limits = {name: limit for name, limit in quality.rule_limits.items() if name not in off}
+    return rules_judge(checks, quality.use_confidence, sorted(off), limits)
+
+
+def _rows(scans: Sequence[Scan], judge: Judge, calibration: Calibration | None) -> list[dict[str, Any]]:
+    shapes = [s.statistics for s in scans], [s.extent_mm for s in scans], [s.time_s for s in scans]
+    quality = jax.device_get(judge.assess(assemble_evidence(*shapes)))
+    score = np.asarray(quality.score, np.float64)
+    probability = probability_good(score, calibration) if calibration else np.full(len(scans), np.nan)
+    return [
+        {
+            "subject_id": scan.subject_id,
+            "score": float(score[n]),
+            "verdict": verdict,
+            "calibration": calibration.name if calibration else UNCALIBRATED,
+            "reasons": "; ".join(judge.reasons(jax.tree.map(lambda x, n=n: x[n], quality))),
+            "probability": float(probability[n]),
+        }
+        for n, (scan, verdict) in enumerate(zip(scans, verdicts(score, calibration), strict=True))
+    ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -19,19 +19,30 @@ from semiqc_jax.downstream.indices import clinical_indices
 from semiqc_jax.downstream.phases import phases
 from semiqc_jax.errors import NothingUsableError
 from semiqc_jax.evaluation.overlays import GalleryItem, gallery_views
-from semiqc_jax.evaluation.scans_page import SHOWN, write_scans_page
+from semiqc_jax.evaluation.scans_page import NO_PROMISE, SHOWN, write_scans_page
 from semiqc_jax.files import write_csv
 from semiqc_jax.parallel import Devices
 from semiqc_jax.pipeline import Cine, Segmenter, segment_studies
 from semiqc_jax.progress import console, progress
+from semiqc_jax.quality.calibration import Calibration
+from semiqc_jax.rounds.calibrating import quality_settings, stored_calibration
 from semiqc_jax.rounds.evaluate import open_model
 from semiqc_jax.rounds.new_scans import Output, Scan
 from semiqc_jax.rounds.pool import QUALITY_COLUMNS
 from semiqc_jax.rounds.run_folder import locked
 from semiqc_jax.rounds.scan_quality import judge_scans
 from semiqc_jax.segmentation.predict import Model
+from semiqc_jax.settings import QualitySettings
 
 Row = dict[str, Any]
+SCAN_COLUMNS = (*QUALITY_COLUMNS, "probability")
+
+
+class Verdicts(NamedTuple):
+    """How a run judges, and what it may promise."""
+
+    quality: QualitySettings
+    calibration: Calibration | None
 
 
 def segment_scans(source: str | Path, folder: Path, run: Path, dataset: str = "nifti") -> dict[str, int]:
@@ -52,6 +63,7 @@ def segment_scans(source: str | Path, folder: Path, run: Path, dataset: str = "n
         UserError: the run has no checkpoint, or another process works in `folder`.
     """
     model, checkpoint = open_model(run)
+    judged_by = Verdicts(quality_settings(run), stored_calibration(run, checkpoint["sha256"]))
     options = ReaderOptions(task=model.task, label_codes=None)
     found = list(each_id_once(find_subjects(dataset, str(source), options)))
     output = Output(folder, checkpoint["sha256"])
@@ -66,7 +78,7 @@ def segment_scans(source: str | Path, folder: Path, run: Path, dataset: str = "n
         if not scans:
             reason, mend = quarantine[0]["reason"], quarantine[0]["mend"]
             raise NothingUsableError(f"none of {len(found)} scans is usable: {reason}", source, mend)
-        _write_results(scans, found, quarantine, output, model, {**checkpoint, "run": run.resolve().name})
+        _write_results(scans, found, quarantine, output, model, {**checkpoint, "run": run.resolve().name}, judged_by)
     return {"scans": len(scans), "new": len(new), "quarantined": len(failed)}
 
 
@@ -114,20 +126,23 @@ def _write_results(
     output: Output,
     model: Model,
     provenance: Mapping[str, Any],
+    judged_by: Verdicts,
 ) -> None:
-    quality, indices = judge_scans(scans, model.task), [scan_indices(scan, model.task) for scan in scans]
+    quality = judge_scans(scans, model.task, judged_by.quality, judged_by.calibration)
+    indices = [scan_indices(scan, model.task) for scan in scans]
     names = model.task.curve_names
     rows = (row for scan in scans for row in _curve_rows(scan, names))
     write_csv(output.folder / "curves.csv", ("subject_id", "frame", "time_s", *names), rows)
     write_csv(output.folder / "indices.csv", ("subject_id", *model.task.indices), indices)
-    write_csv(output.folder / "quality.csv", QUALITY_COLUMNS, quality)
+    write_csv(output.folder / "quality.csv", SCAN_COLUMNS, quality)
     worst = np.argsort([row["score"] for row in quality], kind="stable")[:SHOWN]
     by_id = {one.subject_id: one for one in reversed(found)}
     gallery = [_item(by_id[scans[n].subject_id], scans[n], quality[n], output, model.task) for n in worst]
     curves = {scans[n].subject_id: scans[n].curves for n in worst}
     table = [{**values, **judged} for values, judged in zip(indices, quality)]
     page = output.folder / "report.html"
-    write_scans_page(page, table, quarantine, gallery, curves, provenance, model.task)
+    promise = f"{judged_by.calibration.reason}." if judged_by.calibration else NO_PROMISE
+    write_scans_page(page, table, quarantine, gallery, curves, provenance, model.task, promise)
 
 
 def _item(one: Found, scan: Scan, quality: Row, output: Output, task: Task) -> GalleryItem:

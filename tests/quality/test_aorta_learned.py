@@ -12,6 +12,7 @@ from semiqc_jax.errors import DataError
 from semiqc_jax.quality import learned
 from semiqc_jax.quality.corruptions import corrupt
 from semiqc_jax.quality.features import features
+from semiqc_jax.quality.machines import expected_dice
 from semiqc_jax.quality.short_axis import SHORT_AXIS_CHECKS
 from semiqc_jax.quality.training_set import _windows, corrupted_training_set
 
@@ -38,7 +39,7 @@ def test_ranks_unseen_copies(copies, classifier):
     half = np.arange(N) % len(LABELS) < 2
     values = np.asarray(features(evidence, CHECKS))
     fitted = learned.fit(values[half], np.asarray(dice)[half], 0.85, "discs", CHECKS, np.arange(N)[half] % len(LABELS))
-    unseen = np.asarray(learned.expected_dice(values[~half], fitted.machine))
+    unseen = np.asarray(expected_dice(values[~half], fitted.machine))
     assert np.corrcoef(unseen, np.asarray(dice)[~half])[0, 1] > 0.7
 
 

@@ -8,7 +8,7 @@ from aortas import CHECKS, T, aorta, evidence_of
 from semiqc_jax.errors import ConfigError
 from semiqc_jax.quality.rules import assess_rules, configure_rules, reasons
 from semiqc_jax.quality.tasks import CHECKS as ALL
-from semiqc_jax.quality.tasks import check_rules_off, checks_of
+from semiqc_jax.quality.tasks import check_rules, checks_of
 
 GOOD = {
     "usual": aorta(),
@@ -213,9 +213,9 @@ def test_checks_are_found_by_task():
 )
 def test_rules_that_cannot_be_switched_off(off, part):
     with pytest.raises(ConfigError, match=part):
-        check_rules_off(off)
+        check_rules(off)
 
 
 @pytest.mark.parametrize("off", [(), ("lv_ef",), ("aao_strain", "dao_strain"), ("confidence",)])
 def test_rules_of_one_task_can_be_switched_off(off):
-    check_rules_off(off)
+    check_rules(off)

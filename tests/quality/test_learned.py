@@ -14,6 +14,7 @@ from semiqc_jax.anatomy import SHORT_AXIS
 from semiqc_jax.errors import DataError
 from semiqc_jax.quality import learned
 from semiqc_jax.quality.features import features as features_by
+from semiqc_jax.quality.machines import SVM_C, SVM_EPSILON, SVM_GAMMA, expected_dice
 from semiqc_jax.quality.short_axis import SHORT_AXIS_CHECKS
 from semiqc_jax.quality.training_set import corrupted_training_set
 
@@ -65,9 +66,9 @@ def test_numbers_are_those_of_scikit_learn(classifier, training, held_out):
         values = features(evidence)[:, columns]
         return np.asarray(learned.standardise(values, machine.centre, machine.scale), np.float64)
 
-    svm = SVR(C=learned.SVM_C, gamma=learned.SVM_GAMMA, epsilon=learned.SVM_EPSILON)
+    svm = SVR(C=SVM_C, gamma=SVM_GAMMA, epsilon=SVM_EPSILON)
     svm.fit(inputs(training[0]), np.asarray(training[1], np.float64))
-    ours = learned.expected_dice(features(held_out[0]), machine)
+    ours = expected_dice(features(held_out[0]), machine)
     np.testing.assert_allclose(ours, svm.predict(inputs(held_out[0])), atol=2e-3)
 
 

@@ -27,6 +27,14 @@ def test_labels_of_the_pool_change_nothing(finished_runs, selector, tmp_path):
     assert outcome(blind) == outcome(finished_runs(selector, **changes))
 
 
+def test_slices_are_chosen_without_the_truth(finished_runs, tmp_path):
+    changes = {**one_round(finished_runs, "quality"), "select_by": "slice"}
+    other = corrupted(finished_runs.cohort, POOL)
+    blind = train(tiny_config("quality", **changes), other, tmp_path / "blind")
+    assert outcome(blind) == outcome(finished_runs("quality", **changes))
+    assert outcome(blind) != outcome(finished_runs("quality", **one_round(finished_runs, "quality")))
+
+
 def test_labels_of_the_labelled_change_the_model(finished_runs, tmp_path):
     other = corrupted(finished_runs.cohort, LABELLED)
     seeing = train(tiny_config("none", rounds=0), other, tmp_path / "seeing")

@@ -1,0 +1,64 @@
+"""A classifier for quality control, learned from what real networks made of patients with a reference."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import replace
+from pathlib import Path
+
+import jax
+import numpy as np
+
+from semiqc_jax.errors import ConfigError
+from semiqc_jax.quality.checks import LABEL, SOFTMAX
+from semiqc_jax.quality.learned import Classifier, fit_classifier
+from semiqc_jax.quality.machines import KINDS, examples_of
+from semiqc_jax.quality.profile_network import UPDATES
+from semiqc_jax.quality.tasks import checks_of
+from semiqc_jax.rounds.trained_judge import write_classifier
+from semiqc_jax.studies.network_tables import NetworkTables, read_tables
+
+FEWEST = 10  # patients
+
+
+def train_quality(
+    folder: Path,
+    kind: str,
+    target: float,
+    output: Path,
+    use_confidence: bool = True,
+    exclude: Collection[str] = (),
+    updates: int = UPDATES,
+) -> Classifier:
+    """Fit a classifier to the tables in a folder and write it.
+
+    Args:
+        kind: `svm`, `network` or `regressor`.
+        target: the Dice that counts as good.
+        use_confidence: the softmax statistics are among what it looks at.
+        exclude: subjects that it is to judge: none of their rows is used.
+
+    Raises:
+        ConfigError: no such kind, or fewer than ten patients are left.
+        NothingUsableError, DataError: see `read_tables`.
+    """
+    if kind not in KINDS:
+        raise ConfigError(f"no kind '{kind}'", "--kind", f"kinds are {', '.join(KINDS)}")
+    tables = _without(read_tables(folder), exclude)
+    patients = sorted({*map(str, tables.subject_id)})
+    if len(patients) < FEWEST:
+        raise ConfigError(f"{len(patients)} patients to learn from", "--tables", f"give {FEWEST} or more")
+    checks, needs = checks_of(tables.task), (LABEL, SOFTMAX) if use_confidence else (LABEL,)
+    examples = examples_of(tables.evidence, checks, tables.dice, tables.class_dice, needs)
+    networks = len(np.unique(tables.network))
+    source = f"{len(tables.dice)} segmentations of {len(patients)} patients by {networks} networks ({kind})"
+    found = fit_classifier(kind, examples, tables.patient, target, source, checks, needs, patients, updates)
+    write_classifier(output, found)
+    return found
+
+
+def _without(tables: NetworkTables, exclude: Collection[str]) -> NetworkTables:
+    kept = np.flatnonzero(~np.isin(tables.subject_id, list(exclude)))
+    names = ("subject_id", "group", "dice", "class_dice", "flip_dice", "flip_variance", "mask", "network")
+    rows = {name: getattr(tables, name)[kept] for name in names}
+    return replace(tables, evidence=jax.tree.map(lambda x: x[kept], tables.evidence), **rows)

@@ -1,0 +1,145 @@
+"""Tables of networks' errors: what they hold, what is left out, and agreement with other networks."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tiny_runs import LABELLED, POOL, STAGE_ENDS, tiny_cohort
+
+from semiqc_jax.errors import ConfigError, DataError, NothingUsableError
+from semiqc_jax.evaluation.overlap import dice
+from semiqc_jax.quality.short_axis import SHORT_AXIS_CHECKS
+from semiqc_jax.rounds import judging
+from semiqc_jax.rounds.trained_judge import read_classifier
+from semiqc_jax.settings import load_settings
+from semiqc_jax.studies import judge_methods, judges, networks, train_quality
+from semiqc_jax.studies.flips import flip_agreement
+from semiqc_jax.studies.judge_report import markdown
+from semiqc_jax.studies.network_tables import mask_agreement, read_grid_cohort, read_tables
+
+
+@pytest.fixture(scope="module")
+def tables(finished_runs, tmp_path_factory):
+    """The folder of tables of one tiny run."""
+    base = tmp_path_factory.mktemp("tables")
+    (base / "runs").mkdir()
+    (base / "runs" / "small").symlink_to(finished_runs("none"))
+    (base / "runs" / "unfinished").mkdir()
+    (base / "runs" / "unfinished" / "status.json").write_text('{"state": "running"}')
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(networks, "open_cohort", lambda _: tiny_cohort())
+        made = networks.study_networks(base / "runs", Path("data"), base / "out")
+        stamps = [path.stat().st_mtime_ns for path in made]
+        patch.setattr(networks, "_measure", None)  # a second time nothing is measured
+        assert networks.study_networks(base / "runs", Path("data"), base / "out") == made
+        assert [path.stat().st_mtime_ns for path in made] == stamps
+        with pytest.raises(NothingUsableError, match="no finished run"):
+            networks.study_networks(base / "out", Path("data"), base / "out")
+    assert [path.name for path in made] == [f"small_step{step:05d}.npz" for step in STAGE_ENDS]
+    return base / "out"
+
+
+def test_only_patients_that_the_network_did_not_learn_from(tables):
+    found = read_tables(tables)
+    assert {*found.subject_id} == {*POOL}
+    assert not {*found.subject_id} & {*LABELLED}
+    assert found.step.tolist() == list(STAGE_ENDS)
+    assert found.final.tolist() == [False, False, True]
+    assert np.isnan(found.ensemble_agreement()).all()  # there is no other draw
+    assert {*read_grid_cohort(tables).index} == {*POOL, *LABELLED}
+    assert found.evidence.area_mm2.shape[:1] == found.dice.shape == (3 * len(POOL),)
+
+
+def test_dice_by_slice_and_class_is_that_of_the_masks(tables):
+    with np.load(tables / f"small_step{STAGE_ENDS[-1]:05d}.npz", allow_pickle=False) as data:
+        np.testing.assert_allclose(data["dice"], np.nanmean(data["frame_dice"], (1, 2)), atol=1e-12)
+        np.testing.assert_allclose(data["class_dice"], np.nanmean(data["frame_dice"], 1), atol=1e-12)
+        assert data["slice_dice"].shape == data["drawn"].shape
+        assert np.isnan(data["slice_dice"][~data["drawn"]]).all()
+        # Area and mask are both on the network's grid.
+        mask, pixel = data["mask"], float(data["pixel_mm"])
+        area = np.stack([(mask == c).sum((3, 4)) for c in (1, 2, 3)], -1) * pixel**2
+        np.testing.assert_allclose(area, data["area_mm2"], rtol=1e-5)
+        assert (data["flip_dice"] >= 0).all()
+        assert (data["flip_dice"] <= 1).all()
+
+
+def test_flips_that_agree_and_that_find_nothing():
+    size, overlap = np.zeros((1, 2, 4, 2)), np.zeros((1, 2, 6, 2))
+    size[..., 0], overlap[..., 0] = 5, 5
+    np.testing.assert_array_equal(flip_agreement({"flip_size": size, "flip_overlap": overlap}), [[1.0, 0.0]])
+    overlap[0, :, 0, 0] = 0  # one pair of six shares nothing
+    np.testing.assert_allclose(flip_agreement({"flip_size": size, "flip_overlap": overlap})[0, 0], 5 / 6)
+
+
+def test_agreement_of_masks_is_mean_dice():
+    rng = np.random.default_rng(0)
+    a, b = rng.integers(0, 3, (2, 1, 2, 6, 6)).astype(np.uint8)
+    np.testing.assert_allclose(mask_agreement(a, b, 2), np.mean([dice(a == c, b == c) for c in (1, 2)]))
+    assert mask_agreement(a, a, 2) == 1
+    assert mask_agreement(np.zeros_like(a), np.zeros_like(a), 2) == 0
+
+
+def test_damaged_and_missing_tables_are_named(tmp_path):
+    with pytest.raises(NothingUsableError, match="no tables"):
+        read_tables(tmp_path)
+    (tmp_path / "x_step00001.npz").write_bytes(b"no table")
+    with pytest.raises(DataError, match="cannot read the table") as error:
+        read_tables(tmp_path)
+    assert "x_step00001.npz" in str(error.value.where)
+    with pytest.raises(DataError, match="cannot read the images"):
+        read_grid_cohort(tmp_path)
+
+
+def test_a_whole_comparison(tables, tmp_path, monkeypatch):
+    with pytest.raises(ConfigError, match="4 patients"):
+        judges.study_judges(tables, tmp_path / "found.json")
+    monkeypatch.setattr(judges, "FEWEST", 4)
+    cheap = ("confidence", "flip agreement", "ensemble agreement", "rules", "rules + confidence")
+    monkeypatch.setattr(judges, "METHODS", {name: judge_methods.METHODS[name] for name in cheap})
+    monkeypatch.setattr(judges, "GOOD", float(np.median(read_tables(tables).dice)))
+    found = judges.study_judges(tables, tmp_path / "found.json")
+    part = found["parts"]["all"]
+    assert (found["patients"], part["rows"], list(found["parts"])) == (4, 12, ["all"])
+    assert {*part["methods"]} == {*cheap, "rules + confidence + flips"} - {"ensemble agreement"}
+    assert part["risk"]["oracle"][0] == 0
+    assert json.loads((tmp_path / "found.json").read_text())["rows"] == 12
+    assert "| rules + confidence | 12 |" in markdown(found)
+    assert (tmp_path / "found.png").stat().st_size > 10_000
+
+
+def test_a_classifier_of_tables_judges_a_run(tables, tmp_path, monkeypatch):
+    monkeypatch.setattr(train_quality, "FEWEST", 3)
+    path, quality = tmp_path / "classifier.npz", {"name": "learned", "target_dice": 0.5}
+    made = train_quality.train_quality(tables, "svm", 0.5, path, use_confidence=False)
+    assert made.learned_from == "12 segmentations of 4 patients by 3 networks (svm)"
+    assert made.subjects == tuple(sorted(POOL))
+    assert not made.sees_softmax
+
+    def judge(subjects=(), **changes):
+        cohort = tiny_cohort()
+        cohort.splits = {"train": list(subjects)}
+        settings = load_settings({"quality": {**quality, "classifier": str(path), **changes}})
+        return judging.judge_for(settings, cohort, tmp_path / f"run{len(list(tmp_path.iterdir()))}")
+
+    assert judge().learned_from == made.learned_from
+    assert judge().assess(read_tables(tables).evidence).score.shape == (12,)
+    with pytest.raises(ConfigError, match=r"learned from 4 of the subjects.*--exclude"):
+        judge(POOL)
+    with pytest.raises(ConfigError, match=r"a Dice of 0.5, target_dice is 0.9"):
+        judge(target_dice=0.9)
+    with pytest.raises(ConfigError, match="no kind 'tree'"):
+        train_quality.train_quality(tables, "tree", 0.5, path)
+    with pytest.raises(ConfigError, match="2 patients"):
+        train_quality.train_quality(tables, "svm", 0.5, path, exclude=POOL[:2])
+    train_quality.train_quality(tables, "svm", 0.5, path, exclude=POOL[:1])
+    assert read_classifier(path, SHORT_AXIS_CHECKS).subjects == tuple(sorted(POOL[1:]))
+    with pytest.raises(ConfigError, match="looks at confidence"):
+        judge(use_confidence=False)
+    with pytest.raises(DataError, match="cannot read the classifier"):
+        judge(classifier=str(tmp_path / "nowhere.npz"))
+    with pytest.raises(ConfigError, match=r"says nothing to quality\.name = rules"):
+        judge(name="rules")
