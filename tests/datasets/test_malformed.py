@@ -180,8 +180,7 @@ def test_what_may_not_be_read_is_named(form: Format, tmp_path: Path) -> None:
     second.chmod(0)
     try:
         with pytest.raises(UserError, match="Permission denied"):
-            for found in find_subjects(form.dataset, str(tmp_path), form.options):
-                found.read()
+            [found.read() for found in find_subjects(form.dataset, str(tmp_path), form.options)]
     finally:
         second.chmod(0o700)
 
