@@ -29,8 +29,8 @@ def get_config(argument: str = "semiqcseg") -> ConfigDict:
     if config.preset:
         config.model.base, config.model.depth, config.model.dropout = 8, 4, 0.0
         config.grid.size, config.grid.pixel_mm = 64, 2.4
-        config.batch_size, config.updates = 12, 400
-        config.rounds, config.round_updates = 2, 150
+        config.batch_size, config.updates = 12, 300
+        config.rounds, config.round_updates = 2, 100
         config.flip_average = False
     if config.preset == "quick":
         config.updates, config.rounds, config.round_updates = 40, 1, 20

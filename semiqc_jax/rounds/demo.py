@@ -33,7 +33,8 @@ class Chapter:
     about: str
     config: str  # file in configs/
     preset: str
-    methods: tuple[str, ...]  # `supervised` among them
+    methods: tuple[str, ...]  # `supervised` among them: the others take its stage 0 over
+    plain: bool  # also `supervised` without augmentation
     source: str  # specification of the cohort
 
 
@@ -42,11 +43,11 @@ ABOUT_AORTAS = "Ascending and descending aorta of synthetic subjects, three labe
 FEW = ("supervised", "self_training", "semiqcseg", "oracle")
 FULL = (
     Chapter(
-        SHORT_AXIS, "Short axis", ABOUT_HEARTS, "demo.py", "", tuple(METHODS),
+        SHORT_AXIS, "Short axis", ABOUT_HEARTS, "demo.py", "", tuple(METHODS), True,
         "subjects=60,frames=8,slices=7,size=72,labelled=ed_es,seed=1",
     ),
     Chapter(
-        AORTA, "Aorta", ABOUT_AORTAS, "aorta.py", "cpu", FEW,
+        AORTA, "Aorta", ABOUT_AORTAS, "aorta.py", "cpu", FEW, False,
         "subjects=60,frames=16,size=72,labelled=ed_es,seed=1",
     ),
 )  # fmt: skip
@@ -78,7 +79,7 @@ def _compared(chapter: Chapter, out: Path, load: Load) -> Part:
     for name, settings in _arms(chapter, data, out, load).items():
         console.rule(f"{chapter.title}: {name}")
         folder = out / name
-        run(settings, cohort, folder, lambda s=settings, f=folder: judge_for(s, cohort, f))  # type: ignore[misc]
+        run(settings, cohort, folder, lambda s=settings, f=folder: judge_for(s, cohort, f))
         console.print(metrics_line(evaluate_run(folder, "test")))
     comparison = compare_runs(out, out / "comparison")
     pages = [("the comparison", out / "comparison" / "report.html")]
@@ -88,11 +89,12 @@ def _compared(chapter: Chapter, out: Path, load: Load) -> Part:
 
 
 def _arms(chapter: Chapter, data: Path, out: Path, load: Load) -> Mapping[str, Settings]:
-    """Name -> settings. All arms but the one without augmentation share one stage 0."""
+    """Name -> settings. All arms with augmentation share one stage 0."""
     found = {
         name: replace(load(chapter.config, f"{name},{chapter.preset}"), data_dir=str(data))
         for name in chapter.methods
     }
     first = found.pop("supervised")
     shared = {name: replace(settings, stage0_from=str(out / "supervised")) for name, settings in found.items()}
-    return {"supervised_no_augmentation": replace(first, augmentation="none"), "supervised": first, **shared}
+    plain = {"supervised_no_augmentation": replace(first, augmentation="none")} if chapter.plain else {}
+    return {**plain, "supervised": first, **shared}

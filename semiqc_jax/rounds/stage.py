@@ -136,7 +136,8 @@ def _method(network: NetworkSpec, streams: tuple[tuple[str, int], ...]) -> Metho
 
 @lru_cache(maxsize=8)
 def _initialiser(network: NetworkSpec) -> Callable[..., MethodState]:
-    return jax.jit(_method(network, ()).init)
+    # Initial weights are drawn once: XLA's optimisation of the draws would take ten times as long as it saves.
+    return jax.jit(_method(network, ()).init, compiler_options={"xla_backend_optimization_level": 1})
 
 
 @lru_cache(maxsize=8)

@@ -36,7 +36,7 @@ def markdown(found: Mapping[str, Any]) -> str:
         "| AUC shared errors | AUC pooled |",
         "| --- | --- | --- | --- | --- | --- | --- | --- |",
     ]
-    lines += [_row(name, x, f"{found['pooled_auc'][name]:.3f}") for name, x in found["one_network"].items()]
+    lines += [_row(name, x, _interval(found["pooled_auc"][name])) for name, x in found["one_network"].items()]
     lines += [_row(f"*{name}*", x, "") for name, x in found["several_networks"].items()]
     gain = _interval(found["gain_over_boosted_trees"], "+.3f")
     learning = ", ".join(f"{float(k):.0%}: {_interval(v)}" for k, v in _by_share(found))

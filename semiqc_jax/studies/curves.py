@@ -16,7 +16,7 @@ from semiqc_jax.progress import progress
 from semiqc_jax.studies.curve_data import CurveSet, read_curves
 from semiqc_jax.studies.curve_methods import METHODS, Inputs, prepare, svm
 from semiqc_jax.studies.curve_report import write_report
-from semiqc_jax.studies.detection import Estimate, patient_weights, risk_coverage, within_networks
+from semiqc_jax.studies.detection import Estimate, patient_weights, risk_coverage, weighted_auc, within_networks
 
 FOLDS, REPEATS = 5, 3
 SHARES = (0.1, 0.2, 0.4, 0.7, 1.0)  # of the training patients, for the learning curve
@@ -133,7 +133,7 @@ def _figures(data: CurveSet, inputs: Inputs, judged: Judged, rows: Bool[NDArray,
         "ceiling": float(1 - 0.5 * kinds["shared"].sum() / max(bad.sum(), 1)),
         "one_network": {name: _json(kinds_of) for name, kinds_of in alone.items()},
         "several_networks": {name: _json(kinds_of) for name, kinds_of in together.items()},
-        "pooled_auc": {name: _pooled(x, bad, rows) for name, x in judged.scores.items()},
+        "pooled_auc": {name: _pooled(x[:, rows], bad, weights) for name, x in judged.scores.items()},
         "gain_over_boosted_trees": best.minus(base).as_json(),
         "learning_curve": learning,
         "coverage": COVERAGE.tolist(),
@@ -145,9 +145,9 @@ def _mean(estimates: list[Estimate]) -> Estimate:
     return Estimate(np.mean([x.resamples for x in estimates], 0))
 
 
-def _pooled(scores: Float[NDArray, "R N"], bad: Bool[NDArray, " M"], rows: Bool[NDArray, " N"]) -> float:
-    one, everyone = np.zeros(len(bad), int), np.ones((1, len(bad)))
-    return float(np.mean([within_networks(s[rows], bad, ~bad, one, everyone)[0].value for s in scores]))
+def _pooled(scores: Float[NDArray, "R M"], bad: Bool[NDArray, " M"], weights: Float[NDArray, "B M"]) -> list[float]:
+    """AUC over the curves of all networks as if of one."""
+    return _mean([Estimate(weighted_auc(x, bad, ~bad, weights)) for x in scores]).as_json()
 
 
 def _json(kinds: dict[str, tuple[Estimate, Estimate]]) -> dict[str, dict[str, list[float]]]:

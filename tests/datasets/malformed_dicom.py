@@ -25,8 +25,12 @@ N_FRAMES, N_SLICES = 2, 3
 STUDY = b"1.2.1000000000"
 UNREADABLE = "cannot be read as DICOM"
 MISSING = "frames are missing|no stack of 3 or more"
+ONE_PLACE = "stack of 3 or more|place and time|several series show the same slice"
 ORDER = "frames then keep the order of InstanceNumber"
 ABSENT = "what cannot be told is left unknown; the images are sound"
+NEEDED = ("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing", "Rows", "Columns")
+NEEDED_FOR_PIXELS = ("PhotometricInterpretation", "SamplesPerPixel", "PixelRepresentation")
+COMPRESSED = (("jpeg", JPEGLosslessSV1), ("jpeg2000", JPEG2000Lossless), ("rle", RLELossless))
 Images = list[Dataset]
 Write = Callable[[Path, list[bytes]], object]  # puts files where a data set has them, in place of those there
 
@@ -93,14 +97,13 @@ def by_image(keyword: str, value: Callable[[int], Any]) -> Callable[[Images], Im
 
 
 def syntax(uid: str) -> Callable[[Images], Images]:
-    """All files state a transfer syntax that is not theirs."""
+    """All files state a compressed transfer syntax, and hold nothing that it could be."""
 
     def change(images: Images) -> Images:
         for data in images:
             data.file_meta.TransferSyntaxUID = uid
-            if uid in (JPEG2000Lossless, JPEGLosslessSV1, RLELossless):
-                data["PixelData"].VR, data["PixelData"].is_undefined_length = "OB", True
-                data.PixelData = b"\xfe\xff\0\xe0\0\0\0\0\xfe\xff\0\xe0\4\0\0\0abcd\xfe\xff\xdd\xe0\0\0\0\0"
+            data["PixelData"].VR, data["PixelData"].is_undefined_length = "OB", True
+            data.PixelData = b"\xfe\xff\0\xe0\0\0\0\0\xfe\xff\0\xe0\4\0\0\0abcd\xfe\xff\xdd\xe0\0\0\0\0"
         return images
 
     return change
@@ -121,22 +124,23 @@ def _place(n: int, far: float = 1.0) -> list[float]:
 
 # name, change of the images, what is said, why it is harmless
 SERIES: tuple[tuple[Any, ...], ...] = (
-    *((f"no_{keyword}", every(**{keyword: None}), f"{keyword} is missing") for keyword in ("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing", "Rows", "Columns")),
-    *((f"no_{keyword}", every(**{keyword: None}), UNREADABLE) for keyword in ("PhotometricInterpretation", "SamplesPerPixel", "PixelRepresentation")),
+    *((f"no_{keyword}", every(**{keyword: None}), f"{keyword} is missing") for keyword in NEEDED),
+    *((f"no_{keyword}", every(**{keyword: None}), UNREADABLE) for keyword in NEEDED_FOR_PIXELS),
     ("no_PixelData", every(PixelData=None), "holds no pixels"),
     ("no_PixelData_of_one", one(PixelData=None), "holds no pixels"),
     ("no_series", every(SeriesInstanceUID=None), "", ABSENT),
     ("no_study", every(StudyInstanceUID=None), "", ABSENT),
     ("no_patient", every(PatientSex="", PatientSize="0", PatientWeight="-1"), "", ABSENT),
+    ("patient_is_a_path", every(PatientID="../../evil", PatientName="../evil"), "", "neither is read"),
     ("no_position_of_one", one(ImagePositionPatient=None), "ImagePositionPatient is missing"),
     # place
     ("position_of_two_numbers", every(ImagePositionPatient=[1.0, 2.0]), "ImagePositionPatient is"),
     ("position_nan", every(ImagePositionPatient=[float("nan")] * 3), "ImagePositionPatient is"),
-    ("position_near_overflow", by_image("ImagePositionPatient", lambda n: [1e300 * (n // 2), 1e300, -1e300]), "ImagePositionPatient is"),
-    ("position_the_same_everywhere", every(ImagePositionPatient=[0.0, 0.0, 0.0]), "stack of 3 or more|place and time"),
+    ("position_near_overflow", every(ImagePositionPatient=[1e300, 1e300, -1e300]), "ImagePositionPatient is"),
+    ("position_the_same_everywhere", every(ImagePositionPatient=[0.0, 0.0, 0.0]), ONE_PLACE),
     ("slices_far_apart", by_image("ImagePositionPatient", lambda n: _place(n, 50)), "implausible"),
-    ("slices_nearly_at_one_place", by_image("ImagePositionPatient", lambda n: _place(n, 0.001)), "stack of 3 or more|place and time"),
-    ("orientation_of_five_numbers", every(ImageOrientationPatient=[1.0, 0.0, 0.0, 0.0, 1.0]), "ImageOrientationPatient is"),
+    ("slices_nearly_at_one_place", by_image("ImagePositionPatient", lambda n: _place(n, 0.001)), ONE_PLACE),
+    ("orientation_of_five_numbers", every(ImageOrientationPatient=[1.0, 0.0, 0.0, 0.0, 1.0]), "Patient is"),
     ("orientation_zero", every(ImageOrientationPatient=[0.0] * 6), "perpendicular"),
     ("orientation_skewed", every(ImageOrientationPatient=[1.0, 0.0, 0.0, 0.6, 0.8, 0.0]), "perpendicular"),
     ("orientation_too_long", every(ImageOrientationPatient=[2.0, 0.0, 0.0, 0.0, 2.0, 0.0]), "perpendicular"),
@@ -165,7 +169,7 @@ SERIES: tuple[tuple[Any, ...], ...] = (
     ("one_image", lambda images: images[:1], "stack of 3 or more"),
     ("all_there_twice", added(), "", "equal images of one place and time are one"),
     ("all_there_twice_with_other_pixels", added(PixelData=bytes(240)), "other pixels"),
-    ("two_series", added(SeriesInstanceUID="1.9", SeriesDescription="CINE_segmented_SAX_b9"), "several series show the same slice"),
+    ("two_series", added(SeriesInstanceUID="1.9", SeriesDescription="CINE_segmented_SAX_b9"), "show the same slice"),
     ("two_patients", added(StudyInstanceUID="1.8"), "2 series could be"),
     ("one_of_another_matrix", one(Rows=10, Columns=12), MISSING),
     ("one_of_another_spacing", one(PixelSpacing=[2.0, 2.0]), MISSING),
@@ -196,15 +200,15 @@ SERIES: tuple[tuple[Any, ...], ...] = (
     ("slope_overflows", every(RescaleSlope="1e300"), "NaN or infinite"),
     ("slope_of_two_numbers", every(RescaleSlope=["1", "2"]), "", "a slope that is no number is none"),
     # transfer syntax
-    *((f"syntax_{name}", syntax(uid), "compressed") for name, uid in (("jpeg", JPEGLosslessSV1), ("jpeg2000", JPEG2000Lossless), ("rle", RLELossless))),
-)  # fmt: skip
+    *((f"syntax_{name}", syntax(uid), "compressed") for name, uid in COMPRESSED),
+)
 
 # name, bytes to replace in all files, by which, what is said, why it is harmless
 BYTES: tuple[tuple[Any, ...], ...] = (
     ("syntax_unknown", b"1.2.840.10008.1.2.1\0", b"1.2.840.10008.9.9.9\0", UNREADABLE),
     ("syntax_deflated", b"1.2.840.10008.1.2.1\0", b"1.2.840.10008.1.2.1.99", "deflated"),
     ("syntax_big_endian", b"1.2.840.10008.1.2.1\0", b"1.2.840.10008.1.2.2\0", "."),
-    ("syntax_implicit", b"1.2.840.10008.1.2.1\0", b"1.2.840.10008.1.2\0\0\0", "", "that types are stated shows all the same"),
+    ("syntax_implicit", b"1.2.840.10008.1.2.1\0", b"1.2.840.10008.1.2\0\0\0", "", "what follows shows otherwise"),
     ("no_bits_allocated", b"(\0\0\1US", b"(\0\xff\0US", UNREADABLE),
     ("syntax_empty", b"1.2.840.10008.1.2.1\0", bytes(20), "."),
     ("no_preamble", b"DICM", b"MCID", UNREADABLE),

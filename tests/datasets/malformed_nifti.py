@@ -37,6 +37,11 @@ def pixdim(axis: int, value: float) -> Spoil:
     return header(76 + 4 * axis, "f", value)
 
 
+def quaternion(value: float) -> Spoil:
+    """State a position by a quaternion of three equal numbers alone."""
+    return packed(put(252, struct.pack("<2h3f", 1, 0, value, value, value)))
+
+
 NAN, INF = float("nan"), float("inf")
 ROWS: tuple[tuple[str, Spoil, str, str] | tuple[str, Spoil, str], ...] = (
     # gzip
@@ -105,8 +110,8 @@ ROWS: tuple[tuple[str, Spoil, str, str] | tuple[str, Spoil, str], ...] = (
     ("sform_near_overflow", header(280, "f", *[3e38] * 12), "", "the affine is kept but nothing is measured with it"),
     ("sform_singular", header(280, "f", *[0.0] * 12), "", "the affine is kept but nothing is measured with it"),
     ("quaternion_no_rotation", header(252, "h", 1, 0), "", "a zero rotation"),
-    ("quaternion_too_long", packed(lambda c: put(256, struct.pack("<3f", 9, 9, 9))(put(252, b"\1\0\0\0")(c))), UNREADABLE),
-    ("quaternion_nan", packed(lambda c: put(256, struct.pack("<3f", NAN, 0, 0))(put(252, b"\1\0\0\0")(c))), "affine|" + UNREADABLE),
+    ("quaternion_too_long", quaternion(9), UNREADABLE),
+    ("quaternion_nan", quaternion(NAN), "affine|" + UNREADABLE),
     ("codes_of_forms_unknown", header(252, "h", 999, -7), "", "as if no position were stated"),
     # time
     ("time_negative", pixdim(4, -40), "", ONLY_TIME),
@@ -120,7 +125,7 @@ ROWS: tuple[tuple[str, Spoil, str, str] | tuple[str, Spoil, str], ...] = (
     ("offset_in_the_header", header(108, "f", 16), UNREADABLE),
     ("offset_beyond_the_file", header(108, "f", 1e6), UNREADABLE),
     ("offset_beyond_any_file", header(108, "f", 1e30), UNREADABLE),
-    ("extension_of_any_length", packed(lambda c: put(352, struct.pack("<2i", 2**31 - 1, 6))(put(348, b"\1\0\0\0")(c))), "", "extensions are not read"),
+    ("extension_of_any_length", header(348, "i", 1, 2**31 - 1, 6), "", "extensions are not read"),
 )
 
 

@@ -16,8 +16,8 @@ from semiqc_jax.anatomy import Task
 from semiqc_jax.datasets.readers.dicom_cine import Cine, sort_cine
 from semiqc_jax.datasets.readers.dicom_file import MAX_FILE_BYTES, Image, is_dicom, read_headers, read_pixels
 from semiqc_jax.datasets.readers.dicom_stack import choose_stack
+from semiqc_jax.datasets.readers.folders import entries_below, named_folder
 from semiqc_jax.datasets.readers.found import DEFAULT, Found, ReaderOptions
-from semiqc_jax.datasets.readers.nifti_study import named_folder
 from semiqc_jax.errors import DataError, NothingUsableError
 from semiqc_jax.study import Study
 
@@ -37,7 +37,8 @@ def find(source: str | Path, options: ReaderOptions = DEFAULT) -> list[Found]:
         NothingUsableError: there is no DICOM file.
     """
     source = Path(source)
-    groups = {source: [source]} if source.is_file() else _subjects(source)
+    single = source.is_file() and _is_dicom_file(source)
+    groups = {source: [source]} if single else _subjects(source)
     if not any(groups.values()):
         raise NothingUsableError("no DICOM file", source, "give a folder with one folder of DICOM files a subject")
     return [
@@ -110,7 +111,7 @@ def contents_of(files: Iterable[Path]) -> Contents:
 
 def dicom_files(folder: Path) -> list[Path]:
     """The DICOM files at any depth below a folder, sorted."""
-    return sorted(path for path in folder.rglob("*") if path.is_file() and _is_dicom_file(path))
+    return [path for path in entries_below(folder) if path.is_file() and _is_dicom_file(path)]
 
 
 def safe_id(path: Path) -> str:

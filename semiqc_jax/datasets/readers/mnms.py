@@ -9,9 +9,10 @@ from pathlib import Path
 
 from semiqc_jax.anatomy import SHORT_AXIS, to_canonical
 from semiqc_jax.datasets.readers.drawn import phase_warnings
+from semiqc_jax.datasets.readers.folders import named_folder, stated_split, subject_folders
 from semiqc_jax.datasets.readers.found import DEFAULT, Found, ReaderOptions, short_axis_only
 from semiqc_jax.datasets.readers.nifti_file import existing, is_there, read_image, read_label
-from semiqc_jax.datasets.readers.nifti_study import named_folder, nifti_study, stated_split, subject_folders
+from semiqc_jax.datasets.readers.nifti_study import nifti_study
 from semiqc_jax.datasets.readers.table import find_table, number, words
 from semiqc_jax.errors import DataError, NothingUsableError
 from semiqc_jax.study import Study

@@ -7,8 +7,8 @@ from functools import partial
 from pathlib import Path
 
 from semiqc_jax.anatomy import SHORT_AXIS
+from semiqc_jax.datasets.readers.folders import named_folder, subject_folders
 from semiqc_jax.datasets.readers.found import DEFAULT, Found, ReaderOptions, short_axis_only
-from semiqc_jax.datasets.readers.nifti_study import named_folder, subject_folders
 from semiqc_jax.datasets.readers.phase_files import PHASES, PhaseFiles, read_phase_files
 from semiqc_jax.datasets.readers.table import find_table, words
 from semiqc_jax.errors import NothingUsableError

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from semiqc_jax.anatomy import Task, to_canonical
+from semiqc_jax.datasets.readers.folders import entries_below
 from semiqc_jax.datasets.readers.found import DEFAULT, Found, ReaderOptions
 from semiqc_jax.datasets.readers.frame_files import Series, gap_warnings, read_series, series_of
 from semiqc_jax.datasets.readers.nifti_file import Volume, is_nifti, is_there, read_label, stem
@@ -37,7 +38,7 @@ def find(source: str | Path, options: ReaderOptions = DEFAULT) -> list[Found]:
     """
     source = Path(source)
     root = source.parent if source.is_file() else source
-    files = [source] if source.is_file() else [p for p in source.rglob("*.nii*") if is_there(p)]
+    files = [source] if source.is_file() else [p for p in entries_below(source) if is_there(p)]
     other = (*options.label_suffixes, OUTPUT_SUFFIX)
     images = [p for p in files if is_nifti(p) and not p.name.startswith(".") and not stem(p).endswith(other)]
     if not images:

@@ -161,7 +161,7 @@ def _read(path: Path, as_stored: bool) -> Volume:
     """Read a file to its end; `as_stored` leaves values that the header does not scale in their own type."""
     if not path.is_file():
         raise DataError("file is missing", path, "complete the folder or leave this subject out")
-    with _readable(path), nib.openers.ImageOpener(path) as file, np.errstate(all="ignore"):
+    with _readable(path), nib.openers.ImageOpener(str(path)) as file, np.errstate(all="ignore"):
         header, stored = _headers(file)
         shape = _checked_shape(header, path)
         content = _content(file, header.get_data_offset(), math.prod(shape) * header.get_data_dtype().itemsize)

@@ -1,9 +1,7 @@
-"""Volumes read from NIfTI -> a `Study`, and where the folders of subjects lie."""
+"""Volumes read from NIfTI -> a `Study`."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,15 +15,6 @@ from semiqc_jax.datasets.readers.nifti_file import Volume, frame_times_s
 from semiqc_jax.errors import DataError
 from semiqc_jax.study import Study, uniform_positions
 
-DEPTH = 3  # folders below a source in which subjects are looked for
-SPLIT_FOLDERS = {  # name of a folder -> the split that it states
-    "train": "train",
-    "training": "train",
-    "val": "val",
-    "validation": "val",
-    "test": "test",
-    "testing": "test",
-}
 SWAPPED = 2.0  # frames that differ this much more than slices do are slices
 
 
@@ -70,36 +59,6 @@ def nifti_study(
         warnings=(*warnings, *_spacing_warnings(image.affine, image.spacing_mm)),
         **known,
     )
-
-
-def named_folder(source: str | Path) -> Path:
-    """The source, under its own name where it is given as `.` or `..`."""
-    source = Path(source)
-    return source.resolve() if source.name in ("", "..") else source
-
-
-def subject_folders(source: Path, is_subject: Callable[[Path], bool]) -> list[Path]:
-    """The folders of subjects at or up to three levels below `source`, by name; links are followed, each once."""
-    found, seen, level = [], set[Path](), [source] if source.is_dir() else []
-    for depth in range(DEPTH + 1):
-        below: list[Path] = []
-        for folder in level:
-            place = folder.resolve()
-            if place in seen:
-                continue
-            seen.add(place)
-            if is_subject(folder):
-                found.append(folder)
-            elif depth < DEPTH:
-                below += [p for p in sorted(folder.iterdir()) if p.is_dir() and not p.name.startswith(".")]
-        level = below
-    return sorted(found, key=lambda folder: (folder.name, str(folder)))
-
-
-def stated_split(folder: Path, source: Path) -> str | None:
-    """The split that the folders from a subject's up to `source` name, the nearest first (see `SPLIT_FOLDERS`)."""
-    names = (*folder.relative_to(source).parts[-2::-1], source.name)
-    return next((SPLIT_FOLDERS[name.lower()] for name in names if name.lower() in SPLIT_FOLDERS), None)
 
 
 def check_order(image: Num[ndarray, "T Z Y X"], subject_id: str) -> None:

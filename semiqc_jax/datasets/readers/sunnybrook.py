@@ -20,8 +20,8 @@ from semiqc_jax.datasets.readers.contours import fill, read_contour
 from semiqc_jax.datasets.readers.dicom import contents_of, dicom_files, read_cine, study_of
 from semiqc_jax.datasets.readers.dicom_cine import Cine
 from semiqc_jax.datasets.readers.drawn import drawn_phases
+from semiqc_jax.datasets.readers.folders import entries_below, named_folder
 from semiqc_jax.datasets.readers.found import DEFAULT, Found, ReaderOptions, short_axis_only
-from semiqc_jax.datasets.readers.nifti_study import named_folder
 from semiqc_jax.datasets.readers.table import number, read_rows
 from semiqc_jax.errors import DataError, NothingUsableError
 from semiqc_jax.study import Study
@@ -59,12 +59,12 @@ def find(source: str | Path, options: ReaderOptions = DEFAULT) -> list[Found]:
     short_axis_only(options, "Sunnybrook")
     source = named_folder(source)
     rows = _table(source)
-    folders = [source, *sorted(path for path in source.rglob("*") if path.is_dir())] if source.is_dir() else []
+    folders = [path for path in (source, *entries_below(source)) if path.is_dir()]
     named = [folder for folder in folders if PATIENT.fullmatch(folder.name)]
     contours: dict[str, list[Path]] = {}
     for folder in named if options.label_codes is not None else []:
         contours.setdefault(_key(folder.name), []).extend(
-            path for path in sorted(folder.rglob("*contour-manual.txt")) if CONTOUR.fullmatch(path.name)
+            path for path in entries_below(folder) if CONTOUR.fullmatch(path.name)
         )
     found = []
     for folder in named:

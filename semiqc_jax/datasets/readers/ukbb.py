@@ -17,6 +17,7 @@ from pathlib import Path
 from semiqc_jax.anatomy import Task
 from semiqc_jax.datasets.readers.dicom import read_cine, study_of
 from semiqc_jax.datasets.readers.dicom_file import MAX_FILE_BYTES, Image
+from semiqc_jax.datasets.readers.folders import entries_below
 from semiqc_jax.datasets.readers.found import DEFAULT, Found, ReaderOptions
 from semiqc_jax.errors import DataError, NothingUsableError
 from semiqc_jax.study import Study
@@ -44,7 +45,7 @@ def find(source: str | Path, options: ReaderOptions = DEFAULT) -> list[Found]:
         NothingUsableError: there is none.
     """
     source, field = Path(source), FIELDS[options.task.name]
-    paths = [source] if source.is_file() else sorted(source.rglob("*.zip"))
+    paths = [source] if source.is_file() else entries_below(source)
     named = [(match, path) for path in paths if (match := ARCHIVE.fullmatch(path.name)) and match["field"] == field]
     if not named:
         mend = f"give the folder of archives such as 1234567_{field}_2_0.zip"

@@ -7,8 +7,8 @@ from collections import Counter
 from functools import partial
 from pathlib import Path
 
+from semiqc_jax.datasets.readers.folders import named_folder, stated_split, subject_folders
 from semiqc_jax.datasets.readers.found import DEFAULT, Found, ReaderOptions
-from semiqc_jax.datasets.readers.nifti_study import named_folder, stated_split, subject_folders
 from semiqc_jax.datasets.readers.phase_files import PHASES, PhaseFiles, read_phase_files
 from semiqc_jax.errors import NothingUsableError
 from semiqc_jax.study import Study
