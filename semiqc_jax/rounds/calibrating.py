@@ -15,7 +15,7 @@ from semiqc_jax.pipeline import Segmentation, Segmenter, cohort_cines, segment_s
 from semiqc_jax.progress import progress
 from semiqc_jax.quality.calibration import Calibration, calibrate, from_json, to_json
 from semiqc_jax.rounds.new_scans import Scan
-from semiqc_jax.rounds.scan_quality import judge_scans
+from semiqc_jax.rounds.scan_quality import judge_scans, run_classifier
 from semiqc_jax.settings import QualitySettings, Settings, load_settings, with_defaults
 
 FILE = Path("quality", "calibration.json")
@@ -57,9 +57,11 @@ def calibrate_run(folder: Path, settings: Settings, cohort: Cohort, segmenter: S
             dice.append(mean_dice(found.label, *read_truth(cohort, i)))
             advance()
     quality = settings.quality
-    rows = judge_scans(scans, cohort.task, quality)
+    classifier = run_classifier(folder, quality, cohort.task)
+    judge = "quality_rules" if classifier is None else "quality_learned"
+    rows = judge_scans(scans, cohort.task, quality, classifier=classifier)
     scores = [row["score"] for row in rows]
-    found_out = calibrate(scores, dice, quality.target_dice, quality.calibrate, "quality_rules", quality.promise)
+    found_out = calibrate(scores, dice, quality.target_dice, quality.calibrate, judge, quality.promise)
     cases = [
         {"subject_id": scan.subject_id, "score": score, "dice": true, "group": cohort.subjects[i].group}
         for i, scan, score, true in zip(members, scans, scores, dice, strict=True)

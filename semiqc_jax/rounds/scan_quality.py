@@ -1,8 +1,9 @@
-"""The verdict on new scans: rows of `quality.csv`, by the rules of the model's task and the run's calibration."""
+"""The verdict on new scans: rows of `quality.csv`, by the run's judge and its calibration."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -11,9 +12,11 @@ import numpy as np
 from semiqc_jax.anatomy import Task
 from semiqc_jax.quality.calibration import UNCALIBRATED, Calibration, probability_good, verdicts
 from semiqc_jax.quality.checks import Checks
+from semiqc_jax.quality.learned import Classifier
 from semiqc_jax.quality.tasks import checks_of
 from semiqc_jax.rounds.judge import Judge, rules_judge
 from semiqc_jax.rounds.new_scans import Scan
+from semiqc_jax.rounds.trained_judge import learned_judge, read_classifier
 from semiqc_jax.segmentation.assemble import assemble_evidence
 from semiqc_jax.settings import QualitySettings
 
@@ -26,22 +29,37 @@ def judge_scans(
     task: Task,
     quality: QualitySettings = BY_DEFAULT,
     calibration: Calibration | None = None,
+    classifier: Classifier | None = None,
 ) -> list[dict[str, Any]]:
     """Rows of `quality.csv`, in the order of the scans; without a calibration no verdict is above `review`.
 
-    `probability` is P(Dice >= target), known where the calibration promises something. A scan of one frame is not
-    judged by the rules on the cardiac cycle, and never above `review`: the calibration is of whole cycles.
+    Judged by the classifier where there is one, else by rules. `probability` is P(Dice >= target), known where the
+    calibration promises something. A scan of one frame is judged by the rules that need no cardiac cycle, and never
+    above `review`: calibration and classifier are of cycles.
     """
     judged: dict[str, dict[str, Any]] = {}
     checks = checks_of(task.name)
     promised = calibration if calibration and calibration.name != UNCALIBRATED else None
     for single in (True, False):
         group = [scan for scan in scans if (len(scan.curves) == 1) == single]
-        judge, trusted = _rules(checks, quality, single), None if single else promised
+        learned = None if single or classifier is None else learned_judge(classifier, quality.use_confidence)
+        judge, trusted = learned or _rules(checks, quality, single), None if single else promised
         for at in range(0, len(group), JUDGED_AT_ONCE):
             for row in _rows(group[at : at + JUDGED_AT_ONCE], judge, trusted):
                 judged[row["subject_id"]] = row
     return [judged[scan.subject_id] for scan in scans]
+
+
+def run_classifier(run: Path, quality: QualitySettings, task: Task) -> Classifier | None:
+    """The classifier that a run judged by; None where it judged by rules or had no round to judge.
+
+    Raises:
+        DataError: it is damaged or of another task.
+    """
+    path = run / "quality" / "classifier.npz"
+    if quality.name == "rules" or not path.is_file():
+        return None
+    return read_classifier(path, checks_of(task.name))
 
 
 def _rules(checks: Checks, quality: QualitySettings, single: bool) -> Judge:

@@ -25,12 +25,13 @@ from semiqc_jax.parallel import Devices
 from semiqc_jax.pipeline import Cine, Segmenter, segment_studies
 from semiqc_jax.progress import console, progress
 from semiqc_jax.quality.calibration import Calibration
+from semiqc_jax.quality.learned import Classifier
 from semiqc_jax.rounds.calibrating import quality_settings, stored_calibration
 from semiqc_jax.rounds.evaluate import open_model
 from semiqc_jax.rounds.new_scans import Output, Scan
 from semiqc_jax.rounds.pool import QUALITY_COLUMNS
 from semiqc_jax.rounds.run_folder import locked
-from semiqc_jax.rounds.scan_quality import judge_scans
+from semiqc_jax.rounds.scan_quality import judge_scans, run_classifier
 from semiqc_jax.segmentation.predict import Model
 from semiqc_jax.settings import QualitySettings
 
@@ -43,6 +44,13 @@ class Verdicts(NamedTuple):
 
     quality: QualitySettings
     calibration: Calibration | None
+    classifier: Classifier | None
+
+    @classmethod
+    def of(cls, run: Path, sha256: str, task: Task) -> Verdicts:
+        """Those of a run's model of this digest."""
+        quality = quality_settings(run)
+        return cls(quality, stored_calibration(run, sha256), run_classifier(run, quality, task))
 
 
 def segment_scans(source: str | Path, folder: Path, run: Path, dataset: str = "nifti") -> dict[str, int]:
@@ -63,7 +71,7 @@ def segment_scans(source: str | Path, folder: Path, run: Path, dataset: str = "n
         UserError: the run has no checkpoint, or another process works in `folder`.
     """
     model, checkpoint = open_model(run)
-    judged_by = Verdicts(quality_settings(run), stored_calibration(run, checkpoint["sha256"]))
+    judged_by = Verdicts.of(run, checkpoint["sha256"], model.task)
     options = ReaderOptions(task=model.task, label_codes=None)
     found = list(each_id_once(find_subjects(dataset, str(source), options)))
     output = Output(folder, checkpoint["sha256"])
@@ -128,7 +136,7 @@ def _write_results(
     provenance: Mapping[str, Any],
     judged_by: Verdicts,
 ) -> None:
-    quality = judge_scans(scans, model.task, judged_by.quality, judged_by.calibration)
+    quality = judge_scans(scans, model.task, *judged_by)
     indices = [scan_indices(scan, model.task) for scan in scans]
     names = model.task.curve_names
     rows = (row for scan in scans for row in _curve_rows(scan, names))

@@ -11,9 +11,16 @@ import pytest
 
 from semiqc_jax.anatomy import AORTA, SHORT_AXIS
 from semiqc_jax.datasets.readers.found import Found
+from semiqc_jax.errors import DataError
+from semiqc_jax.quality.features import features
+from semiqc_jax.quality.learned import assess_learned, fit
+from semiqc_jax.quality.tasks import checks_of
 from semiqc_jax.rounds.new_scans import Output, Scan
-from semiqc_jax.rounds.scan_quality import judge_scans
+from semiqc_jax.rounds.scan_quality import judge_scans, run_classifier
+from semiqc_jax.rounds.trained_judge import write_classifier
+from semiqc_jax.segmentation.assemble import assemble_evidence
 from semiqc_jax.segmentation.slice_statistics import label_statistics
+from semiqc_jax.settings import QualitySettings
 
 PIXEL_MM = 2.0
 measured = jax.jit(jax.vmap(lambda label: label_statistics(label, 2, PIXEL_MM)))
@@ -39,6 +46,29 @@ def test_rows_in_the_order_of_the_scans():
     assert rows[2]["score"] < min(rows[0]["score"], rows[1]["score"])
     assert {row["verdict"] for row in rows} == {"review"}
     assert judge_scans([], SHORT_AXIS) == []
+
+
+def test_a_learned_judge_judges_cycles_and_rules_the_rest(tmp_path: Path):
+    checks = checks_of(AORTA.name)
+    scans = [scan("cine", 6), scan("still", 1), scan("small", 6, radius=3.0)]
+    cycles = assemble_evidence([s.statistics for s in scans[::2]], [s.extent_mm for s in scans[::2]])
+    seen = np.repeat(np.asarray(features(cycles, checks)), 20, 0)
+    seen += np.random.default_rng(0).normal(0, 0.01, seen.shape) * np.abs(seen)
+    dice = np.repeat([0.95, 0.4], 20) + np.linspace(0, 0.01, 40)
+    classifier = fit(seen, dice, 0.85, "two discs", checks, np.arange(40) % 8)
+    rows = judge_scans(scans, AORTA, classifier=classifier)
+    by_rules = judge_scans(scans, AORTA)
+    assert rows[0]["score"] > 0.5 > rows[2]["score"]
+    expected = assess_learned(cycles, classifier).score
+    np.testing.assert_allclose([rows[0]["score"], rows[2]["score"]], expected, rtol=1e-5)
+    assert rows[1] == pytest.approx(by_rules[1], nan_ok=True)
+
+    assert run_classifier(tmp_path, QualitySettings(name="learned"), AORTA) is None  # no round was judged
+    write_classifier(tmp_path / "quality" / "classifier.npz", classifier)
+    assert run_classifier(tmp_path, QualitySettings(name="rules"), AORTA) is None
+    assert run_classifier(tmp_path, QualitySettings(name="learned"), AORTA).learned_from == "two discs"
+    with pytest.raises(DataError, match="aorta"):
+        run_classifier(tmp_path, QualitySettings(name="learned"), SHORT_AXIS)
 
 
 @pytest.mark.parametrize("missing", ["", "intensity_max", "curves"])
