@@ -98,7 +98,7 @@ def test_the_evaluation(runs):
     folder = runs / "quality" / "evaluation" / "test"
     metrics = read_json(folder / "metrics.json")
     assert set(metrics) == {
-        *("schema", "dataset", "split", "protocol", "checkpoint", "n_subjects"),
+        *("schema", "dataset", "task", "split", "protocol", "checkpoint", "n_subjects"),
         *("dice", "hd95_mm", "assd_mm", "indices"),
     }
     assert (metrics["dataset"], metrics["split"], metrics["protocol"]) == ("nifti", "test", "native")

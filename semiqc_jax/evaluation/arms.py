@@ -9,7 +9,7 @@ from semiqc_jax.evaluation.runs import Run
 
 BASELINE = "supervised"
 SPOKEN = {"True": "on", "False": "off", "": "none"}
-SELECTION = ("policy", "fraction", "threshold", "budget", "pseudo_fraction", "quality.")
+SELECTION = ("select_by", "policy", "fraction", "threshold", "budget", "by_group", "pseudo_fraction", "quality.")
 
 
 def label_arms(runs: Sequence[Run]) -> list[Run]:

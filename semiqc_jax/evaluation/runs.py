@@ -13,6 +13,7 @@ from semiqc_jax.evaluation.agreement import defined_mean, summary
 from semiqc_jax.evaluation.cases import MEASURED_COLUMNS
 from semiqc_jax.evaluation.words import compared
 from semiqc_jax.files import number, read_csv, read_json
+from semiqc_jax.settings import with_defaults
 
 FACTS = ("arm", "method", "augmentation", "model", "preset", "labelled", "draw", "seed")
 MORE = ("dice_sd_subjects", "n_subjects", "updates", "run")
@@ -133,7 +134,7 @@ def _name(folder: Path, runs_dir: Path) -> str:
 
 
 def _read_run(folder: Path, name: str, status: Mapping[str, Any]) -> Run:
-    config = read_json(folder / "config.json")
+    config = with_defaults(read_json(folder / "config.json"))  # runs of any version compare
     evaluation = folder / "evaluation" / "test"
     metrics = read_json(evaluation / "metrics.json")
     cases = read_csv(evaluation / "per_case.csv")

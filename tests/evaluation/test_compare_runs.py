@@ -194,10 +194,23 @@ def test_recipes_are_told_apart_within_a_method(tmp_path: Path, evaluations: Pat
     assert sorted((line["arm"], line["n_runs"]) for line in found.summary) == [
         ("random", 1),  # 7 labelled subjects: the fraction tells nothing apart
         ("random", 2),
-        ("semiqcseg (learned, use confidence on, fraction 0.5)", 1),
-        ("semiqcseg (rules, use confidence off, fraction 0.5)", 1),
-        ("semiqcseg (rules, use confidence on, fraction 0.25)", 1),
-        ("semiqcseg (rules, use confidence on, fraction 0.5)", 1),
+        ("semiqcseg (fraction 0.25, rules, use confidence on)", 1),
+        ("semiqcseg (fraction 0.5, learned, use confidence on)", 1),
+        ("semiqcseg (fraction 0.5, rules, use confidence off)", 1),
+        ("semiqcseg (fraction 0.5, rules, use confidence on)", 1),
+    ]
+
+
+def test_a_run_of_an_older_version_is_one_with_the_defaults(tmp_path: Path, evaluations: Path) -> None:
+    add_run(tmp_path, evaluations, "supervised", "bad")
+    add_run(tmp_path, evaluations, "semiqcseg", "good")  # its file knows nothing of `select_by`
+    add_run(tmp_path, evaluations, "semiqcseg", "good", select_by="subject", seed=2)
+    add_run(tmp_path, evaluations, "semiqcseg", "fair", select_by="slice")
+    found = compare_runs(tmp_path, tmp_path / "out")
+    assert [(line["arm"], line["n_runs"], line["n_paired_runs"]) for line in found.summary] == [
+        ("supervised", 1, 0),
+        ("semiqcseg (select by slice)", 1, 1),
+        ("semiqcseg (select by subject)", 2, 1),
     ]
 
 
