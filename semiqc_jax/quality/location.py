@@ -48,7 +48,7 @@ def _maps(subject: Evidence) -> dict[str, Float[Array, "T Z"]]:
     square = (subject.perimeter_mm / 4) ** 2
     border = jnp.asarray(subject.perimeter_mm)[..., 0]
     return {
-        "neighbours": jnp.pad(bend.sum(-1), ((0, 0), (1, 1))),
+        "neighbours": jnp.pad(bend.sum(-1), ((0, 0), (1, 1)))[:, : area.shape[1]],  # a single plane has none
         "absent": (within & ~present | nothing).sum(-1).astype(jnp.float32),
         "fragments": jnp.sum((1 - subject.largest_fraction) * area, -1),
         "step": jnp.sum(jnp.maximum(jnp.abs(area - before), jnp.abs(area - after)), -1) * valid,

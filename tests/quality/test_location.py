@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import aortas
 import numpy as np
 import pytest
 from hearts import evidence_of, heart
@@ -35,6 +36,14 @@ def test_damage_is_found(damage, place):
     found = np.asarray(worst_places(evidence, quality, CHECKS))
     assert tuple(found[0]) == place
     assert tuple(found[1]) == (-1, -1)  # nothing failed
+
+
+def test_damage_of_a_single_plane_is_found():
+    checks, label = EVERY["aorta"], aortas.aorta()
+    label[7][label[7] == 2] = 0  # the descending aorta is lost on one frame
+    evidence = aortas.evidence_of(label, aortas.aorta())
+    quality = assess_rules(evidence, checks)
+    assert np.asarray(worst_places(evidence, quality, checks)).tolist() == [[7, 0], [-1, -1]]
 
 
 def test_a_failure_of_the_whole_has_no_place():
