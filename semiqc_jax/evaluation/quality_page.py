@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from semiqc_jax.anatomy import Task
 from semiqc_jax.evaluation.curve_svg import cohort_band, curve_svg
 from semiqc_jax.evaluation.report import render, show
-from semiqc_jax.evaluation.words import curve_title
+from semiqc_jax.evaluation.words import CLASS_HEADS, curve_title
 from semiqc_jax.files import number, write_text
 
 LISTED = 500
@@ -54,7 +54,7 @@ def write_quality_page(path: Path, title: str, subjects: Sequence[JudgedSubject]
                 "selected": subject.row.get("selected") == "1",
                 "reasons": [reason for reason in subject.row["reasons"].split("; ") if reason],
                 "place": subject.place,
-                "curves": curve_svg(subject.curve, band, task.colours, task.titles),
+                "curves": curve_svg(subject.curve, band, task.colours, [CLASS_HEADS[name] for name in task.classes]),
             }
             for subject in ordered
         ],
