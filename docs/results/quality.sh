@@ -1,11 +1,13 @@
 #!/usr/bin/env bash
 # The networks, tables and studies of docs/results/quality.md: what networks of varying quality make of ACDC, and who notices.
 #
-#   bash docs/results/quality.sh ACDC OUT       ACDC: the folder above training/patientXXX/
+#   bash docs/results/quality.sh ACDC OUT [SELECTION]     ACDC: the folder above training/patientXXX/
+#
+# SELECTION, the output of selection.sh, adds its supervised runs of draws 101 and 102.
 #
 # DRAWS and LABELS choose other networks. Run again after a stop, it goes on.
 set -euo pipefail
-acdc=$1 out=$2 python=${PYTHON:-python}
+acdc=$1 out=$2 selection=${3:-} python=${PYTHON:-python}
 here=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)
 small="--config.model.base=8 --config.grid.size=80 --config.grid.pixel_mm=2.2 --config.flip_average=False"
 
@@ -17,6 +19,10 @@ for draw in ${DRAWS:-201 202}; do
       --config.data_dir="$out/data" --config.labelled="$labelled" --config.labelled_draw="$draw" --config.seed="$draw" \
       --config.updates=200 --config.rounds=2 --config.round_updates=400 $small
   done
+done
+for draw in 101 102; do
+  run="$selection/runs/draw$draw/supervised"
+  [ -z "$selection" ] || ln -sfn "$(cd -- "$run" && pwd)" "$out/runs/labelled3_draw$draw"
 done
 "$python" launch/study_networks.py --runs="$out/runs" --data="$out/data" --output="$out/tables"
 "$python" launch/study_judges.py --tables="$out/tables" --output="$out/quality_acdc.json"
