@@ -9,9 +9,15 @@ import numpy as np
 import pytest
 
 from semiqc_jax.anatomy import AORTA
-from semiqc_jax.datasets.label_checks import centre_distance_mm, enclosed_share, label_warnings
+from semiqc_jax.datasets.label_checks import brighter_share, centre_distance_mm, enclosed_share, label_warnings
 from semiqc_jax.datasets.readers import acdc, nifti
 from semiqc_jax.study import Study, check_study, uniform_positions
+
+
+def image_of(label: np.ndarray) -> np.ndarray:
+    """Bright blood and dark muscle, with some noise."""
+    noise = np.random.default_rng(0).normal(size=label.shape)
+    return (np.isin(label, (1, 3)) + 0.1 * noise).astype(np.float32)
 
 
 def study(**changes: object) -> Study:
@@ -21,7 +27,7 @@ def study(**changes: object) -> Study:
     label[:, :, 10:20, 26:34] = 3
     for t, side in enumerate((10, 6)):
         label[t, :, 11 : 11 + side, 11 : 11 + side] = 1
-    image = np.random.default_rng(0).normal(size=label.shape).astype(np.float32)
+    image = image_of(label)
     made = Study(
         subject_id="a",
         image=image,
@@ -39,7 +45,7 @@ def study(**changes: object) -> Study:
 def label_of(change) -> Study:
     label = study().label.copy()
     change(label)
-    return study(label=label)
+    return study(label=label, image=image_of(label))
 
 
 def test_a_good_heart_is_not_remarked_on() -> None:
@@ -61,6 +67,13 @@ def misplaced(label: np.ndarray) -> None:
     label[0, :, 18:32, 18:32] = np.where(label[0, :, 18:32, 18:32] == 1, 1, 2)
 
 
+def aside(label: np.ndarray) -> None:
+    """The wall reaches 14 rows further on one side, and still lies around the cavity."""
+    for t, side in enumerate((10, 6)):
+        label[t, :, 8:38, 8:24] = 2
+        label[t, :, 11 : 11 + side, 11 : 11 + side] = 1
+
+
 def apart(label: np.ndarray) -> None:
     label[0, 3, 11:21, 11:21] = 2
 
@@ -69,6 +82,7 @@ def apart(label: np.ndarray) -> None:
     ("change", "words"),
     [
         (misplaced, "the LV myocardium does not enclose the LV cavity on 6 of 12 slices: it meets"),
+        (aside, "the centres of the LV cavity and of cavity and myocardium together lie 1"),
         (apart, "the area of the LV cavity jumps along the stack (slice 4 of frame 1)"),
         (lambda label: label[1, :, 11:21, 11:22].fill(1), "larger at ES (13 ml) than at ED (12 ml)"),
         (lambda label: np.place(label[:, 2:], label[:, 2:] == 3, 0), "the RV cavity is drawn on 2 of 6 slices"),
@@ -78,6 +92,23 @@ def apart(label: np.ndarray) -> None:
 def test_each_check_says_its_own(change, words: str) -> None:
     (warning,) = label_warnings(label_of(change))
     assert words in warning
+
+
+def test_brighter_share_by_hand() -> None:
+    assert brighter_share(np.array([1.0, 2.0, 3.0]), np.array([2.0, 0.0])) == pytest.approx((1 + 1.5 + 2) / 6)
+    assert np.isnan(brighter_share(np.array([1.0]), np.array([])))
+
+
+@pytest.mark.parametrize("moved", [lambda x: np.roll(x, 12, 2), lambda x: x[..., ::-1]])
+def test_labels_beside_the_heart(moved) -> None:
+    """Labels that agree with each other but not with the image."""
+    label = study().label
+    (warning,) = label_warnings(study(label=moved(label), image=image_of(label)))
+    assert "the labels do not fit the image" in warning
+    few = np.zeros((2, 6, 3), bool)
+    few[0, :2] = True  # two slices are too few to say
+    some = study(label=moved(label) * few.any(-1)[..., None, None], image=image_of(label), labelled=few)
+    assert not any("do not fit" in warning for warning in label_warnings(some))
 
 
 def test_what_is_not_drawn_is_not_judged() -> None:
@@ -109,8 +140,9 @@ def test_the_misplaced_outer_contours_of_a_real_patient(data_dir: Path) -> None:
         "SCD0000501": (18, 8, 220, 164),
     }
     assert warnings["SCD0000101"] == warnings["SCD0000201"] == []
-    (warning,) = warnings["SCD0000501"]
-    assert "does not enclose the LV cavity on 9 of 9 slices" in warning
+    enclosure, contrast = warnings["SCD0000501"]
+    assert "does not enclose the LV cavity on 9 of 9 slices" in enclosure
+    assert "the labels do not fit the image" in contrast
 
 
 def test_no_alarm_on_acdc(data_dir: Path) -> None:
