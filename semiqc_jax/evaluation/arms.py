@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 from semiqc_jax.evaluation.runs import Run
 
 BASELINE = "supervised"
 SPOKEN = {"True": "on", "False": "off", "": "none"}
 SELECTION = ("select_by", "policy", "fraction", "threshold", "budget", "by_group", "pseudo_fraction", "quality.")
+
+FILES = ("quality.classifier", "quality.slice_regressor")
 
 
 def label_arms(runs: Sequence[Run]) -> list[Run]:
@@ -34,15 +37,16 @@ def label_arms(runs: Sequence[Run]) -> list[Run]:
     ]
 
 
-def is_baseline(base: Run, run: Run) -> bool:
-    """Whether `base` is the supervised run that differs from `run` in nothing but what was selected."""
-    supervised = (BASELINE, f"{BASELINE}+none")
+def is_baseline(run: Run) -> bool:
+    """Whether a run learned from labels alone."""
+    return run.method in (BASELINE, f"{BASELINE}+none")
+
+
+def differ_in_selection(run: Run, other: Run) -> bool:
+    """Whether two runs of one draw and seed differ in nothing but what was selected."""
     same = ("labelled", "draw", "seed", "augmentation", "model")
-    return (
-        base.method in supervised
-        and run.method not in supervised
-        and all(getattr(base, key) == getattr(run, key) for key in same)
-        and all(key.startswith(SELECTION) for key in differing([base, run]))
+    return all(getattr(run, key) == getattr(other, key) for key in same) and all(
+        key.startswith(SELECTION) for key in differing([run, other])
     )
 
 
@@ -70,5 +74,7 @@ def _words(key: str, value: str) -> str:
     """A setting for a label: `learned`, `use confidence off`, `grid size 96`."""
     if key in ("quality.name", "policy"):
         return value
+    if key in FILES:
+        value = Path(value).name
     words = key.removeprefix("quality.").replace(".", " ").replace("_", " ")
     return f"{words} {SPOKEN.get(value, value)}"

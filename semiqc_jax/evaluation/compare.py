@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-import numpy as np
-from jaxtyping import Float
 
 from semiqc_jax.anatomy import Task
 from semiqc_jax.evaluation.agreement import bootstrap_interval, defined_mean, summary
 from semiqc_jax.evaluation.arms import BASELINE, is_baseline, label_arms
 from semiqc_jax.evaluation.compare_tables import markdown, page
 from semiqc_jax.evaluation.files import figure_png
+from semiqc_jax.evaluation.pairs import PAIR_COLUMNS, all_pairs, by_draw, paired_difference
 from semiqc_jax.evaluation.plots import Dot, dot_figure
 from semiqc_jax.evaluation.runs import Run, measures, read_runs, row_columns
 from semiqc_jax.files import write_bytes, write_csv, write_json, write_text
@@ -35,15 +33,17 @@ def summary_columns(task: Task) -> tuple[str, ...]:
 
 @dataclass(frozen=True)
 class Comparison:
-    """The table of a task: a record a run (`row_columns`), and one an arm and label budget (`summary_columns`)."""
+    """The table of a task: a record a run (`row_columns`), and one an arm and label budget (`summary_columns`), and one
+    for every two arms (`PAIR_COLUMNS`)."""
 
     task: Task
     rows: tuple[dict[str, Any], ...]
     summary: tuple[dict[str, Any], ...]
+    pairs: tuple[dict[str, Any], ...]
 
 
 def compare_runs(runs_dir: Path, out_dir: Path) -> Comparison:
-    """Compare every run under `runs_dir`; writes table.{csv,md,json}, summary.csv, plots and report.html.
+    """Compare every run under `runs_dir`; writes table.{csv,md,json}, summary.csv, pairs.csv, plots and report.html.
 
     Raises:
         NothingUsableError, DataError, ConfigError: no run, or runs that cannot be compared (`read_runs`).
@@ -56,16 +56,18 @@ def compare_runs(runs_dir: Path, out_dir: Path) -> Comparison:
         task=task,
         rows=tuple(run.record() for run in runs),
         summary=tuple(summarise(group, runs) for group in groups),
+        pairs=all_pairs(groups),
     )
     write_csv(out_dir / "table.csv", row_columns(task), found.rows)
     write_csv(out_dir / "summary.csv", summary_columns(task), found.summary)
+    write_csv(out_dir / "pairs.csv", PAIR_COLUMNS, found.pairs)
     header = {"schema": SCHEMA, "dataset": runs[0].dataset, "task": task.name, "split": "test", "baseline": BASELINE}
-    write_json(out_dir / "table.json", {**header, "rows": found.rows, "summary": found.summary})
-    write_text(out_dir / "table.md", markdown(found.summary, found.rows, task))
+    write_json(out_dir / "table.json", {**header, "rows": found.rows, "summary": found.summary, "pairs": found.pairs})
+    write_text(out_dir / "table.md", markdown(found.summary, found.rows, found.pairs, task))
     figures = _figures(groups, found)
     for name, png in zip(("dice_by_method.png", "difference.png"), figures.values()):
         write_bytes(out_dir / name, png)
-    write_text(out_dir / "report.html", page(found.summary, found.rows, figures, runs[0].dataset, task))
+    write_text(out_dir / "report.html", page(found.summary, found.rows, found.pairs, figures, runs[0].dataset, task))
     return found
 
 
@@ -75,17 +77,11 @@ def summarise(group: Sequence[Run], runs: Sequence[Run]) -> dict[str, Any]:
     `dice_sd_subjects` is the spread over subjects of one run (averaged over runs), `dice_sd_runs` that of the
     run means over draws and seeds. Intervals are 95 % bootstraps over label draws and patients; a patient's
     value is first averaged over the runs of a draw. The difference pairs each run with the `supervised` run
-    that differs in nothing but what was selected (`is_baseline`).
+    that differs in nothing but what was selected (`paired_difference`).
     """
     first = group[0]
-    gains = [
-        (run.draw, {s: dice - base.by_subject[s] for s, dice in run.by_subject.items()})
-        for run, base in itertools.product(group, runs)
-        if is_baseline(base, run)
-    ]
-    paired = _by_draw(gains)
-    low, high = bootstrap_interval(_by_draw([(run.draw, run.by_subject) for run in group]))
-    difference_low, difference_high = bootstrap_interval(paired)
+    gain = paired_difference([run for run in group if not is_baseline(run)], [run for run in runs if is_baseline(run)])
+    low, high = bootstrap_interval(by_draw([(run.draw, run.by_subject) for run in group]))
     return {
         "arm": first.arm,
         "method": first.method,
@@ -99,19 +95,11 @@ def summarise(group: Sequence[Run], runs: Sequence[Run]) -> dict[str, Any]:
         "dice_sd_runs": summary([run.values["dice_mean"] for run in group])["sd"],
         "dice_low": low,
         "dice_high": high,
-        "difference": defined_mean(paired.ravel().tolist()),
-        "difference_low": difference_low,
-        "difference_high": difference_high,
-        "n_paired_runs": len(gains),
+        "difference": gain["difference"],
+        "difference_low": gain["low"],
+        "difference_high": gain["high"],
+        "n_paired_runs": gain["n_paired_runs"],
     }
-
-
-def _by_draw(values: Sequence[tuple[str, Mapping[str, float]]]) -> Float[np.ndarray, "draws subjects"]:
-    """Values of subjects by label draw, from (draw, subject -> value) of runs: the mean over a draw's runs."""
-    draws: dict[str, list[list[float]]] = {}
-    for draw, by_subject in values:
-        draws.setdefault(draw, []).append([by_subject[s] for s in sorted(by_subject)])
-    return np.array([np.mean(runs, 0) for runs in draws.values()])
 
 
 def _budget(labelled: str) -> tuple[int, float, str]:

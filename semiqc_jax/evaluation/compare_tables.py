@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from semiqc_jax.anatomy import Task
 from semiqc_jax.evaluation.arms import BASELINE
+from semiqc_jax.evaluation.pairs import pair_tables
 from semiqc_jax.evaluation.report import data_uri, render, show
 from semiqc_jax.evaluation.words import CLASS_HEADS, compared
 
@@ -86,21 +87,32 @@ def run_cells(record: Mapping[str, Any], task: Task) -> list[str]:
     return [*fixed, *measured, show(record["updates"]), str(record["n_subjects"]), record["run"]]
 
 
-def markdown(summary: Sequence[Mapping[str, Any]], rows: Sequence[Mapping[str, Any]], task: Task) -> str:
-    """Both tables in Markdown."""
+PAIRS_NOTE = (
+    "Mean Dice of the arm of a line above that of a column, paired like the difference to the baseline; *: the 95 % "
+    "interval leaves out 0 (many comparisons: one in twenty does by chance). Intervals are in pairs.csv."
+)
+Records = Sequence[Mapping[str, Any]]
+
+
+def markdown(summary: Records, rows: Records, pairs: Records, task: Task) -> str:
+    """All tables in Markdown."""
 
     def table(head: Sequence[str], lines: Sequence[Sequence[str]]) -> list[str]:
         cells = [head, ["---"] * len(head), *lines]
         return ["| " + " | ".join(cell.replace("|", r"\|") for cell in line) + " |" for line in cells]
 
     parts = ["## Summary", "", *table(summary_head(task), [summary_cells(s, task) for s in summary])]
-    parts += ["", note(task), "", "## Runs", "", *table(run_head(task), [run_cells(r, task) for r in rows])]
+    parts += ["", note(task), ""]
+    for labelled, (head, *lines) in pair_tables(pairs).items():
+        parts += [f"## Between arms, {labelled} labelled", "", *table(head, lines), ""]
+    parts += [PAIRS_NOTE, "", "## Runs", "", *table(run_head(task), [run_cells(r, task) for r in rows])]
     return "\n".join([*parts, ""])
 
 
 def page(
-    summary: Sequence[Mapping[str, Any]],
-    rows: Sequence[Mapping[str, Any]],
+    summary: Records,
+    rows: Records,
+    pairs: Records,
     figures: Mapping[str, bytes],
     dataset: str,
     task: Task,
@@ -115,6 +127,8 @@ def page(
         head=summary_head(task),
         summary=[list(zip(summary_cells(record, task), mark)) for record, mark in zip(summary, marks)],
         note=note(task),
+        pairs=pair_tables(pairs),
+        pairs_note=PAIRS_NOTE,
         figures=[{"title": title, "uri": data_uri(png)} for title, png in figures.items()],
         run_head=run_head(task),
         runs=[run_cells(record, task) for record in rows],
