@@ -65,11 +65,11 @@ class GridSettings:
 class QualitySettings:
     """Quality control."""
 
-    name: str = _one_of("rules", ("rules", "learned"))
+    name: str = _one_of("rules", ("rules", "learned", "both"))
     use_confidence: bool = True  # softmax confidence joins the downstream checks
     rules_off: str = ""  # names of rules that are switched off, separated by commas
     limits: str = ""  # other limits of rules: "stroke_volume_mismatch=-10:10,lv_ef=20:80"
-    classifier: str = ""  # name = learned: a file of launch/train_quality.py; by default one is fitted to phantoms
+    classifier: str = ""  # learned, both: a file of launch/train_quality.py; by default one is fitted to phantoms
     slice_regressor: str = ""  # select_by frame or slice: a file of launch/study_slices.py; else rules on slices
     target_dice: float = _within(0.85, 0, 1)  # what a good segmentation is
     calibrate: str = _one_of("none", ("none", "val"))  # whose labels calibrate the verdicts
@@ -236,11 +236,11 @@ def _joint_problems(s: Settings) -> list[str]:
         problems.append(f"{what} is {s.pseudo_batch}: a round needs labelled and pseudo-labelled examples")
     if s.quality.slice_regressor and (s.select_by == "subject" or not s.quality.use_confidence):
         problems.append("quality.slice_regressor judges slices, by their softmax too: see select_by, use_confidence")
-    if (s.quality.off or s.quality.limits) and s.quality.name != "rules":
+    if (s.quality.off or s.quality.limits) and s.quality.name == "learned":
         which = "rules_off" if s.quality.off else "limits"
         problems.append(f"quality.{which} says nothing to quality.name = {s.quality.name}")
-    if s.quality.classifier and s.quality.name != "learned":
-        problems.append(f"quality.classifier says nothing to quality.name = {s.quality.name}: give learned")
+    if s.quality.classifier and s.quality.name == "rules":
+        problems.append("quality.classifier says nothing to quality.name = rules: give learned or both")
     try:
         check_rules(s.quality.off, s.quality.use_confidence, s.quality.rule_limits)
     except ConfigError as error:

@@ -7,22 +7,19 @@ many times slower on CPUs, and this way a whole ensemble trains as one program.
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
-import optax
 from jaxtyping import Array, Float
 
 from semiqc_jax.quality.curve_judge import BEST, WORST
+from semiqc_jax.quality.fitting import Params, fit_ensemble
 
 WIDTH, REACH, LAYERS = 24, 2, 2  # a window holds 2 x REACH + 1 samples
-UPDATES, BATCH, RATE, DECAY = 300, 128, 3e-3, 0.05
+UPDATES, BATCH = 300, 128
 ENSEMBLE = 2
 ROTATION, NOISE = 3, 0.1  # augmentation: +-samples of 32; sd of standardised features
-
-Params = Any  # a tree of arrays
 
 
 class CurveNetwork(nn.Module):
@@ -39,31 +36,6 @@ class CurveNetwork(nn.Module):
         dropped = [nn.Dropout(rate)(y, deterministic=not train) for rate, y in ((0.2, pooled), (0.3, features))]
         x = nn.relu(nn.Dense(32)(jnp.concatenate(dropped, -1)))
         return nn.Dense(2)(nn.Dropout(0.3)(x, deterministic=not train))
-
-
-def _fit_one(key: Array, curves: Array, features: Array, severities: Array, weights: Array, updates: int) -> Params:
-    network = CurveNetwork()
-    optimiser = optax.adamw(optax.cosine_decay_schedule(RATE, updates), weight_decay=DECAY)
-    first, rest = jax.random.split(key)
-    params = network.init(first, curves[:1], features[:1], False)
-
-    def update(state: tuple[Params, Params], key: Array) -> tuple[tuple[Params, Params], None]:
-        params, moments = state
-        draw, turn, noise, drop = jax.random.split(key, 4)
-        rows = jax.random.choice(draw, len(curves), (BATCH,), p=weights)
-        shift = jax.random.randint(turn, (BATCH,), -ROTATION, ROTATION + 1)
-        turned = jax.vmap(lambda x, s: jnp.roll(x, s, 0))(curves[rows], shift)
-        blurred = features[rows] + NOISE * jax.random.normal(noise, (BATCH, features.shape[1]))
-
-        def loss(params: Params) -> Array:
-            out = jnp.asarray(network.apply(params, turned, blurred, True, rngs={"dropout": drop}))
-            return jnp.mean((out - severities[rows]) ** 2)
-
-        step, moments = optimiser.update(jax.grad(loss)(params), moments, params)
-        return (optax.apply_updates(params, step), moments), None
-
-    (params, _), _ = jax.lax.scan(update, (params, optimiser.init(params)), jax.random.split(rest, updates))
-    return params
 
 
 @partial(jax.jit, static_argnames=("size", "updates"))
@@ -84,9 +56,19 @@ def fit_networks(
         severities: of the EF error and of the EDV error alone.
         weights: how often each curve is drawn, not negative; 0 leaves it out.
     """
-    weights = weights / weights.sum()
-    keys = jax.random.split(key, size)
-    return jax.vmap(lambda k: _fit_one(k, curves, features, severities, weights, updates))(keys)
+    network = CurveNetwork()
+
+    def init(key: Array) -> Params:
+        return network.init(key, curves[:1], features[:1], False)
+
+    def loss(params: Params, rows: Array, turn: Array, noise: Array, drop: Array) -> Array:
+        shift = jax.random.randint(turn, (BATCH,), -ROTATION, ROTATION + 1)
+        turned = jax.vmap(lambda x, s: jnp.roll(x, s, 0))(curves[rows], shift)
+        blurred = features[rows] + NOISE * jax.random.normal(noise, (BATCH, features.shape[1]))
+        out = jnp.asarray(network.apply(params, turned, blurred, True, rngs={"dropout": drop}))
+        return jnp.mean((out - severities[rows]) ** 2)
+
+    return fit_ensemble(key, init, loss, weights, size, updates, BATCH, draws=3)
 
 
 @jax.jit

@@ -5,37 +5,35 @@ log-odds of a good segmentation by a small network on slice-area profiles and fe
 on the Dice of each class, whose mean is judged by. Platt scaling makes probabilities of each.
 
 One that learned from masks broken on purpose saw no softmax: the network's confidence joins afterwards by a fixed
-map. One that learned from networks' segmentations may have seen it.
+map. One that learned from networks' segmentations of real subjects may have seen it, and is cross-fitted
+(`quality.folds`): none of these subjects is judged by a machine that learned from it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 from numpy.typing import NDArray
 
-from semiqc_jax.anatomy import TASKS
-from semiqc_jax.errors import DataError
 from semiqc_jax.quality.checks import LABEL, SOFTMAX, Checks
 from semiqc_jax.quality.features import features
+from semiqc_jax.quality.folds import FOLDS, Folds
 from semiqc_jax.quality.machines import (
-    KINDS,
     NETWORK,
     SVM,
     AnyMachine,
+    CrossFit,
     Examples,
-    Machine,
-    NetworkMachine,
-    cross_fitted,
+    cross_fit,
     fit_machine,
-    merits,
+    merits_by,
+    stacked,
 )
 from semiqc_jax.quality.machines import standardise as standardise
 from semiqc_jax.quality.profile_network import UPDATES, profiles
@@ -43,7 +41,6 @@ from semiqc_jax.quality.score import Quality
 from semiqc_jax.segmentation.evidence import Evidence
 
 CONFIDENCE_MIDDLE, CONFIDENCE_SOFTNESS = 0.88, 0.02  # sigmoid((confidence - middle) / softness)
-PARAMS = "params/"  # what the names of a network's arrays begin with in a file
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,16 +48,21 @@ class Classifier:
     """A fitted judge of one task and what it rests on."""
 
     checks: Checks  # those of its task: it looks at their features
-    machine: AnyMachine
+    machines: AnyMachine  # `stacked`; the last one learned from all
     target: float  # the Dice that counts as good
     learned_from: str  # whose masks; named wherever a score is shown
     kind: str = SVM
-    subjects: tuple[str, ...] = ()  # ids of the real subjects that it learned from: it may judge none of them
+    folds: Folds = field(default_factory=Folds)  # of the real subjects that it learned from
+
+    @property
+    def columns(self) -> list[int]:
+        """Which of the task's features it looks at."""
+        return np.asarray(self.machines.columns)[0].tolist()
 
     @property
     def sees_softmax(self) -> bool:
         """Whether the network's confidence is among what it looks at."""
-        return any(self.checks.features[i].needs == SOFTMAX for i in np.asarray(self.machine.columns))
+        return any(self.checks.features[i].needs == SOFTMAX for i in self.columns)
 
 
 def fit(
@@ -71,7 +73,7 @@ def fit(
     checks: Checks,
     groups: Sequence[int] | NDArray | None = None,
 ) -> Classifier:
-    """Fit a support vector machine to masks alone.
+    """Fit a support vector machine to masks of subjects that nobody will ask it to judge: phantoms.
 
     Args:
         values: [N, F] of `features`, all columns; features that need a softmax or an image or never vary are left out.
@@ -84,46 +86,70 @@ def fit(
     Raises:
         ValueError: fewer than two subjects.
     """
-    examples = Examples(np.asarray(values, np.float64), np.asarray(dice, np.float64))
+    examples, needs = Examples(np.asarray(values, np.float64), np.asarray(dice, np.float64)), (LABEL,)
     groups = np.arange(len(examples.dice)) if groups is None else np.asarray(groups)
-    return fit_classifier(SVM, examples, groups, target, learned_from, checks, (LABEL,))
+    crossed = cross_fit(SVM, examples, groups, checks, needs, target)
+    machine = _fitted_to_all(SVM, examples, crossed, checks, needs, target, UPDATES)
+    return Classifier(checks, stacked([machine]), float(target), learned_from)
 
 
 def fit_classifier(
     kind: str,
     examples: Examples,
-    groups: NDArray,
+    subjects: Sequence[str] | NDArray,
     target: float,
     learned_from: str,
     checks: Checks,
     needs: Collection[str],
-    subjects: Collection[str] = (),
     updates: int = UPDATES,
+    folds: int = FOLDS,
 ) -> Classifier:
-    """Fit a judge of any kind. Platt scaling is fitted to merits of subjects that the machine has not seen.
+    """Fit a cross-fitted judge of any kind to segmentations of real subjects.
 
     Args:
-        groups: [N] the subject of each example.
+        subjects: [N] ids: whose each example is.
+        target: the Dice that counts as good.
+        learned_from: whose segmentations these are, in words; the folds are added.
         needs: what may be looked at, of `checks.LABEL` and `checks.SOFTMAX`.
-        subjects: ids of the real subjects among these examples.
         updates: of the networks.
+        folds: of the subjects; K is as many, or as there are subjects.
 
     Raises:
         ValueError: fewer than two subjects, or a network without profiles.
     """
-    unseen = cross_fitted(kind, examples, groups, checks, needs, target, updates)
-    middle, width = (0.0, 1.0) if kind == NETWORK else (target, 0.1)
-    slope, offset = _platt(unseen, examples.dice >= target, middle, width)
+    crossed = cross_fit(kind, examples, subjects, checks, needs, target, updates, folds)
+    last = _fitted_to_all(kind, examples, crossed, checks, needs, target, updates)
+    scaled = [one._replace(slope=last.slope, offset=last.offset) for one in crossed.machines]
+    source = f"{learned_from}, cross-fitted in {crossed.folds.count} folds by subject ({kind})"
+    return Classifier(checks, stacked([*scaled, last]), float(target), source, kind, crossed.folds)
+
+
+def _fitted_to_all(
+    kind: str,
+    examples: Examples,
+    crossed: CrossFit,
+    checks: Checks,
+    needs: Collection[str],
+    target: float,
+    updates: int,
+) -> AnyMachine:
+    """The machine of all examples, with the Platt scaling of merits of subjects that their machine had not seen.
+
+    All machines share that scaling, two numbers: the order of subjects is that of unseen merits alone.
+    """
+    slope, offset = merit_scale(kind, crossed.merit, examples.dice, target)
     everything = np.ones(len(examples.dice), bool)
     machine = fit_machine(kind, examples, everything, checks, needs, target, updates)
-    machine = machine._replace(slope=jnp.float32(slope), offset=jnp.float32(offset))
-    return Classifier(checks, machine, float(target), learned_from, kind, tuple(sorted(subjects)))
+    return machine._replace(slope=jnp.float32(slope), offset=jnp.float32(offset))
 
 
-def _platt(merit: NDArray, good: NDArray, middle: float, width: float) -> tuple[float, float]:
-    """Slope and offset of P(good) = sigmoid(slope x merit + offset); it rises with the merit."""
+def merit_scale(
+    kind: str, merit: Float[NDArray, " N"], dice: Float[NDArray, " N"], target: float
+) -> tuple[float, float]:
+    """Slope and offset of P(Dice >= target) = sigmoid(slope x merit + offset); it rises with the merit."""
     from sklearn.linear_model import LogisticRegression
 
+    good, middle, width = dice >= target, *((0.0, 1.0) if kind == NETWORK else (target, 0.1))
     if good.all() or not good.any():  # nothing to fit: a step of half a width around the middle
         return 2 / width, -2 / width * middle
     model = LogisticRegression().fit((merit[:, None] - middle) / width, good)
@@ -133,27 +159,45 @@ def _platt(merit: NDArray, good: NDArray, middle: float, width: float) -> tuple[
 
 @partial(jax.jit, static_argnames=("checks", "kind", "softmax"))
 def _assess(
-    evidence: Evidence, machine: AnyMachine, trust: Float[Array, ""], checks: Checks, kind: str, softmax: bool
+    evidence: Evidence,
+    machines: AnyMachine,
+    which: Int[Array, " N"],
+    trust: Float[Array, ""],
+    checks: Checks,
+    kind: str,
+    softmax: bool,
 ) -> Quality:
     values = features(evidence, checks)
-    merit = merits(values, None if kind == SVM else profiles(evidence, softmax), machine)
-    probability = jax.nn.sigmoid(machine.slope * merit + machine.offset)
+    merit = merits_by(values, None if kind == SVM else profiles(evidence, softmax), machines, which)
+    probability = jax.nn.sigmoid(machines.slope[0] * merit + machines.offset[0])
     confidence = values[:, checks.index["confidence"]]
     confident = jax.nn.sigmoid((confidence - CONFIDENCE_MIDDLE) / CONFIDENCE_SOFTNESS)
-    shown = probability if kind == NETWORK else merit
-    return Quality(probability ** (1 - trust) * confident**trust, (probability < 0.5)[:, None], shown[:, None])
+    score = probability ** (1 - trust) * jnp.where(trust > 0, confident, 1.0) ** trust
+    shown = jnp.where(jnp.isnan(score), jnp.nan, probability if kind == NETWORK else merit)
+    return Quality(jnp.nan_to_num(score), (jnp.isnan(shown) | (probability < 0.5))[:, None], shown[:, None])
 
 
-def assess_learned(evidence: Evidence, classifier: Classifier, use_confidence: bool = True) -> Quality:
+def assess_learned(
+    evidence: Evidence, classifier: Classifier, subjects: Sequence[str], use_confidence: bool = True
+) -> Quality:
     """Judge N subjects by the classifier; R = 1, the value is the expected Dice, of a `network` P(Dice >= target).
 
-    The score is P(Dice >= target); with `use_confidence` its geometric mean with sigmoid((confidence - 0.88) / 0.02),
-    unless the classifier itself sees the softmax.
-    The flag says that P(Dice >= target) < 1/2, whatever the confidence.
+    Each is judged by a machine that did not learn from it. The score is P(Dice >= target); with `use_confidence` its
+    geometric mean with sigmoid((confidence - 0.88) / 0.02), unless the classifier itself sees the softmax.
+    The flag says that P(Dice >= target) < 1/2, whatever the confidence, or that something cannot be measured, which
+    scores 0.
+
+    Args:
+        subjects: ids of the N; one that it did not learn from may have any.
     """
     sees = classifier.sees_softmax
     trust = jnp.float32(0.5 if use_confidence and not sees else 0.0)
-    return _assess(evidence, classifier.machine, trust, classifier.checks, classifier.kind, sees)
+    # Only the machines that are asked for are evaluated: for strangers that is one.
+    models = classifier.folds.models(subjects)
+    used = np.unique(models) if len(models) else np.array([classifier.folds.count])
+    machines = jax.tree.map(lambda x: x[used], classifier.machines)
+    which = jnp.asarray(np.searchsorted(used, models), jnp.int32)
+    return _assess(evidence, machines, which, trust, classifier.checks, classifier.kind, sees)
 
 
 def learned_reasons(row: Quality, classifier: Classifier) -> list[str]:
@@ -162,81 +206,8 @@ def learned_reasons(row: Quality, classifier: Classifier) -> list[str]:
         return []
     value = float(np.clip(np.asarray(row.values)[0], 0, 1))
     target, source = classifier.target, classifier.learned_from
+    if np.isnan(value):
+        return [f"What is judged by cannot be measured (learned from {source})"]
     if classifier.kind == NETWORK:
         return [f"The chance of a Dice of {target:.2f} is {value:.0%} (learned from {source})"]
     return [f"Expected Dice is {value:.2f}, wanted {target:.2f} (learned from {source})"]
-
-
-def to_arrays(classifier: Classifier) -> dict[str, NDArray]:
-    """The classifier as plain arrays for `numpy.savez`; texts are unicode arrays, nothing needs pickle."""
-    numbers = classifier.machine._asdict()
-    checks = classifier.checks
-    columns, params = numbers.pop("columns"), numbers.pop("params", {})
-    texts = {
-        "kind": np.array(classifier.kind),
-        "subjects": np.array(classifier.subjects, np.str_),
-        "features": np.array([checks.features[i].name for i in np.asarray(columns)]),
-        "learned_from": np.array(classifier.learned_from),
-        "task": np.array(checks.task),
-        "classes": np.array(TASKS[checks.task].classes),
-    }
-    arrays = {name: np.asarray(x) for name, x in {**numbers, **_flat(params, PARAMS)}.items()}
-    return {**arrays, **texts, "target": np.array(classifier.target)}
-
-
-def _flat(tree: Mapping[str, Any], prefix: str) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for name, x in tree.items():
-        found |= _flat(x, f"{prefix}{name}/") if isinstance(x, Mapping) else {prefix + name: x}
-    return found
-
-
-def _nested(arrays: Mapping[str, NDArray]) -> dict[str, Any]:
-    tree: dict[str, Any] = {}
-    for path in (name for name in arrays if name.startswith(PARAMS)):
-        *folders, name = path.removeprefix(PARAMS).split("/")
-        place = tree
-        for folder in folders:
-            place = place.setdefault(folder, {})
-        place[name] = jnp.asarray(arrays[path])
-    return tree
-
-
-def from_arrays(
-    arrays: Mapping[str, NDArray],
-    checks: Checks,
-    where: object = "classifier",
-    mend: str = "delete the file: the judge is then fitted anew",
-) -> Classifier:
-    """The classifier that `to_arrays` took apart (an opened .npz will do). One without a task is of the short axis.
-
-    Args:
-        checks: those of the task that it is to judge.
-        where: the file that an error names.
-        mend: what an error advises.
-
-    Raises:
-        DataError: it is of an unknown kind, judges another task, or uses classes or features that this
-            version does not have.
-    """
-    task = str(arrays["task"]) if "task" in arrays else "short_axis"
-    if task != checks.task:
-        raise DataError(f"the judge is for the task '{task}', not '{checks.task}'", where, mend)
-    classes = TASKS[task].classes
-    stored = tuple(str(name) for name in arrays["classes"]) if "classes" in arrays else classes
-    if stored != classes:
-        raise DataError(f"the judge knows the classes {', '.join(stored)}, not {', '.join(classes)}", where, mend)
-    names = [str(name) for name in arrays["features"]]
-    unknown = sorted({*names} - {*checks.index})
-    if unknown:
-        raise DataError(f"the judge uses unknown features {', '.join(unknown)}", where, mend)
-    columns = jnp.array([checks.index[name] for name in names], jnp.int32)
-    kind = str(arrays["kind"]) if "kind" in arrays else SVM
-    if kind not in KINDS:
-        raise DataError(f"a judge of the unknown kind '{kind}'", where, f"kinds are {', '.join(KINDS)}")
-    form: Any = Machine if kind == SVM else NetworkMachine
-    numbers = {name: jnp.asarray(arrays[name]) for name in form._fields if name not in ("columns", "params")}
-    params = {} if kind == SVM else {"params": _nested(arrays)}
-    machine = form(columns=columns, **numbers, **params)
-    subjects = tuple(map(str, arrays["subjects"])) if "subjects" in arrays else ()
-    return Classifier(checks, machine, float(arrays["target"]), str(arrays["learned_from"]), kind, subjects)

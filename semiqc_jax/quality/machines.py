@@ -6,7 +6,7 @@ values around the target (`network`): where few are good these teach more than t
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -18,9 +18,10 @@ from numpy.typing import NDArray
 
 from semiqc_jax.quality.checks import SOFTMAX, Checks
 from semiqc_jax.quality.features import features
+from semiqc_jax.quality.fitting import Params
+from semiqc_jax.quality.folds import FOLDS, Folds, folds_of
 from semiqc_jax.quality.profile_network import (
     UPDATES,
-    Params,
     Profiles,
     fit_profile_networks,
     profile_outputs,
@@ -32,7 +33,6 @@ SVM, NETWORK, REGRESSOR = "svm", "network", "regressor"
 KINDS = (SVM, NETWORK, REGRESSOR)
 SVM_C, SVM_GAMMA, SVM_EPSILON = 1.0, 0.01, 0.02
 STEPS = (-0.2, -0.15, -0.1, -0.05, 0.0, 0.05)  # from the target: the values that the network's outputs are about
-FOLDS = 5
 CLIP = 4.0  # standardised features are cut here: no extrapolation
 
 
@@ -94,7 +94,8 @@ def standardise(
 
 def _spread(values: Float[NDArray, "N F"]) -> tuple[NDArray, NDArray]:
     low, centre, high = np.quantile(values, [0.25, 0.5, 0.75], axis=0)
-    return centre, np.maximum(high - low, 0.1 * values.std(0))
+    scale = np.maximum(high - low, 0.1 * values.std(0))
+    return centre, np.where(scale > 1e-6, scale, 1.0)
 
 
 def fit_machine(
@@ -110,13 +111,13 @@ def fit_machine(
 
     Args:
         kind: of `KINDS`; the networks need `profiles`, the regressor `class_dice`.
-        needs: features measured on these (`checks.LABEL`, `checks.SOFTMAX`) are used, where they vary.
+        needs: features measured on these (`checks.LABEL`, `checks.SOFTMAX`) are used, where they vary in any row.
         target: the Dice that counts as good, for `network`.
         updates: of the networks.
     """
-    table, dice = examples.values[rows], examples.dice[rows]
+    table, dice = examples.values, examples.dice[rows]
     columns = np.array([i for i, f in enumerate(checks.features) if f.needs in needs and np.ptp(table[:, i]) > 1e-6])
-    centre, scale = _spread(table[:, columns])
+    centre, scale = _spread(table[rows][:, columns])
     one, zero = jnp.float32(1), jnp.float32(0)
     shared = (jnp.asarray(columns, jnp.int32), jnp.asarray(centre, jnp.float32), jnp.asarray(scale, jnp.float32))
     inputs = standardise(*map(jnp.asarray, (examples.values[:, columns], centre, scale)))
@@ -144,39 +145,82 @@ def expected_dice(values: Float[Array, "N F"], machine: Machine) -> Float[Array,
 
 
 def merits(values: Float[Array, "N F"], seen: Profiles | None, machine: AnyMachine) -> Float[Array, " N"]:
-    """The machine's merit of N segmentations from all `features` and, for the networks, their profiles."""
+    """The machine's merit of N segmentations from all `features` and, for the networks, their profiles.
+
+    NaN where anything that the machine looks at is not a finite number.
+    """
+    looked_at = values[:, machine.columns]
+    known = jnp.isfinite(looked_at).all(-1)
     if isinstance(machine, Machine):
-        return expected_dice(values, machine)
+        return jnp.where(known, expected_dice(values, machine), jnp.nan)
     if seen is None:
         raise ValueError("a network judges profiles")
-    inputs = standardise(values[:, machine.columns], machine.centre, machine.scale)
-    return profile_outputs(machine.params, seen, inputs).mean(-1)
+    known &= jnp.isfinite(seen.rows).all((1, 2, 3))
+    inputs = standardise(looked_at, machine.centre, machine.scale)
+    return jnp.where(known, profile_outputs(machine.params, seen, inputs).mean(-1), jnp.nan)
 
 
 _merits = jax.jit(merits)
 
 
-def cross_fitted(
+def stacked(machines: Sequence[AnyMachine]) -> AnyMachine:
+    """Several machines of one kind and the same features as one, each array with a leading axis.
+
+    Support vector machines are filled up to the largest by vectors that weigh nothing.
+    """
+    largest = max((one.weights.size for one in machines if isinstance(one, Machine)), default=0)
+    return jax.tree.map(lambda *x: jnp.stack(x), *(_filled(one, largest) for one in machines))
+
+
+def _filled(machine: AnyMachine, vectors: int) -> AnyMachine:
+    if not isinstance(machine, Machine):
+        return machine
+    more = vectors - machine.weights.size
+    return machine._replace(
+        vectors=jnp.pad(machine.vectors, ((0, more), (0, 0))), weights=jnp.pad(machine.weights, (0, more))
+    )
+
+
+def merits_by(
+    values: Float[Array, "N F"], seen: Profiles | None, machines: AnyMachine, which: Int[Array, " N"]
+) -> Float[Array, " N"]:
+    """The merit of each segmentation by the machine that `which` names among the `stacked`."""
+    each = jax.lax.map(lambda machine: merits(values, seen, machine), machines)
+    return jnp.take_along_axis(each, which[None], 0)[0]
+
+
+@dataclass(frozen=True, eq=False)
+class CrossFit:
+    """K machines, each fitted without a K-th of the subjects, and what they make of those that they did not see."""
+
+    machines: list[AnyMachine]
+    folds: Folds
+    merit: Float[NDArray, " N"]  # of each example, by the machine that saw no example of its subject
+
+
+def cross_fit(
     kind: str,
     examples: Examples,
-    groups: NDArray,
+    subjects: Sequence[str] | NDArray,
     checks: Checks,
     needs: Collection[str],
     target: float,
     updates: int = UPDATES,
-) -> Float[NDArray, " N"]:
-    """The merit of each example by a machine that saw no example of its group (its subject), 5-fold.
+    folds: int = FOLDS,
+) -> CrossFit:
+    """Fit a machine for every fold of the subjects.
+
+    Args:
+        subjects: whose each example is.
+        folds: into how many the subjects are dealt, at most.
 
     Raises:
-        ValueError: fewer than two groups.
+        ValueError: fewer than two subjects.
     """
-    number = np.unique(groups, return_inverse=True)[1]
-    if number.max(initial=0) < 1:
-        raise ValueError("a judge is fitted to segmentations of at least two subjects")
-    fold = np.random.default_rng(0).permutation(number.max() + 1)[number] % FOLDS
-    found = np.zeros(len(number))
+    dealt, fold = folds_of(subjects, folds)
+    machines, merit = [], np.zeros(len(fold))
     values = jnp.asarray(examples.values, jnp.float32)
-    for held in (fold == k for k in np.unique(fold)):
-        machine = fit_machine(kind, examples, ~held, checks, needs, target, updates)
-        found[held] = np.asarray(_merits(values, examples.profiles, machine))[held]
-    return found
+    for held in (fold == k for k in range(dealt.count)):
+        machines.append(fit_machine(kind, examples, ~held, checks, needs, target, updates))
+        merit[held] = np.asarray(_merits(values, examples.profiles, machines[-1]))[held]
+    return CrossFit(machines, dealt, merit)

@@ -9,7 +9,7 @@ compiled loop is many times slower on CPUs.
 from __future__ import annotations
 
 from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import flax.linen as nn
 import jax
@@ -17,14 +17,13 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Bool, Float
 
+from semiqc_jax.quality.fitting import Params, fit_ensemble
 from semiqc_jax.segmentation.evidence import Evidence
 
 WIDTH, LAYERS, ENSEMBLE = 24, 2, 2
-UPDATES, BATCH, RATE, DECAY = 400, 64, 3e-3, 0.05
+UPDATES, BATCH = 400, 64
 NOISE = 0.1  # augmentation: sd of standardised features
 WORST_IRREGULARITY, WORST_PIECES, FAR_MM = 10.0, 4.0, 60.0
-
-Params = Any  # a tree of arrays
 
 
 class Profiles(NamedTuple):
@@ -51,7 +50,7 @@ def profiles(evidence: Evidence, softmax: bool) -> Profiles:
         jnp.log(irregular) * there,
         jnp.clip(seen.components - 1, 0, WORST_PIECES) * there,
         4 * (1 - seen.largest_fraction) * there,
-        place.reshape(*mask.shape, -1),
+        place.reshape(*mask.shape, 2 * area.shape[-1]),
         jnp.stack([1 - seen.enclosure, seen.contact], -1) * 2,
         jnp.broadcast_to(seen.slice_extent_mm[:, None, :, None] / 10.0, (*mask.shape, 1)),
     ]
@@ -96,32 +95,6 @@ def _loss(out: Array, targets: Array, binary: bool) -> Array:
     return jnp.sum(each * known) / jnp.maximum(known.sum(), 1)
 
 
-def _fit_one(
-    key: Array, seen: Profiles, features: Array, targets: Array, weights: Array, binary: bool, updates: int
-) -> Params:
-    network = ProfileNetwork(targets.shape[1])
-    optimiser = optax.adamw(optax.cosine_decay_schedule(RATE, updates), weight_decay=DECAY)
-    first, rest = jax.random.split(key)
-    params = network.init(first, jax.tree.map(lambda x: x[:1], seen), features[:1], False)
-
-    def update(state: tuple[Params, Params], key: Array) -> tuple[tuple[Params, Params], None]:
-        params, moments = state
-        draw, noise, drop = jax.random.split(key, 3)
-        rows = jax.random.choice(draw, len(features), (BATCH,), p=weights)
-        batch = jax.tree.map(lambda x: x[rows], seen)
-        blurred = features[rows] + NOISE * jax.random.normal(noise, (BATCH, features.shape[1]))
-
-        def loss(params: Params) -> Array:
-            out = jnp.asarray(network.apply(params, batch, blurred, True, rngs={"dropout": drop}))
-            return _loss(out, targets[rows], binary)
-
-        step, moments = optimiser.update(jax.grad(loss)(params), moments, params)
-        return (optax.apply_updates(params, step), moments), None
-
-    (params, _), _ = jax.lax.scan(update, (params, optimiser.init(params)), jax.random.split(rest, updates))
-    return params
-
-
 @partial(jax.jit, static_argnames=("binary", "updates"))
 def fit_profile_networks(
     key: Array,
@@ -139,9 +112,18 @@ def fit_profile_networks(
         targets: 0 or 1 if `binary` (outputs are log-odds), otherwise any numbers; NaN teaches nothing.
         weights: how often each row is drawn, not negative; 0 leaves it out.
     """
-    weights = weights / weights.sum()
-    fit = partial(_fit_one, binary=binary, updates=updates)
-    return jax.vmap(lambda k: fit(k, seen, features, targets, weights))(jax.random.split(key, ENSEMBLE))
+    network = ProfileNetwork(targets.shape[1])
+
+    def init(key: Array) -> Params:
+        return network.init(key, jax.tree.map(lambda x: x[:1], seen), features[:1], False)
+
+    def loss(params: Params, rows: Array, noise: Array, drop: Array) -> Array:
+        batch = jax.tree.map(lambda x: x[rows], seen)
+        blurred = features[rows] + NOISE * jax.random.normal(noise, (BATCH, features.shape[1]))
+        out = jnp.asarray(network.apply(params, batch, blurred, True, rngs={"dropout": drop}))
+        return _loss(out, targets[rows], binary)
+
+    return fit_ensemble(key, init, loss, weights, ENSEMBLE, updates, BATCH, draws=2)
 
 
 @jax.jit

@@ -78,8 +78,8 @@ def slice_features(evidence: Evidence, checks: Checks) -> Float[Array, "N T Z F"
 
 @jax.jit
 def predicted_slices(evidence: Evidence) -> Bool[Array, "N T Z"]:
-    """The slices on which anything is predicted."""
-    return (jnp.asarray(evidence.area_mm2) > 0).any(-1) & jax.vmap(valid_slices)(evidence)
+    """The slices on which anything is predicted; an area that is NaN is not nothing."""
+    return ~(jnp.asarray(evidence.area_mm2) <= 0).all(-1) & jax.vmap(valid_slices)(evidence)
 
 
 def _of_subject(subject: Evidence, score: Float[Array, ""]) -> Float[Array, "T Z F"]:

@@ -1,8 +1,7 @@
 """A learned score per slice: the Dice that a slice is expected to have, by ridge regression on its features.
 
 Each feature enters twice, standardised: as it is and where it exceeds its mean, so that a slope may differ on the two
-sides. Cross-fitted by subject: the numbers of K models, each fitted without a K-th of the subjects, and of one fitted
-to all are kept together with who was left out of which, so that nobody is judged by a model that saw them.
+sides. Cross-fitted by subject (`quality.folds`): nobody is judged by a model that saw them.
 """
 
 from __future__ import annotations
@@ -20,10 +19,10 @@ from numpy.typing import NDArray
 from semiqc_jax.anatomy import TASKS
 from semiqc_jax.errors import DataError
 from semiqc_jax.quality.checks import Checks
+from semiqc_jax.quality.folds import Folds, folds_of
 from semiqc_jax.quality.slice_features import predicted_slices, slice_feature_names, slice_features
 from semiqc_jax.segmentation.evidence import Evidence
 
-FOLDS = 5
 PENALTY = 30.0  # in slices: as many with all features at their mean
 CLIP = 4.0  # standardised features are cut here: no extrapolation
 
@@ -43,12 +42,8 @@ class SliceRegressor:
 
     checks: Checks  # those of its task: it looks at their slice features
     ridge: Ridge
-    fold: Mapping[str, int]  # subject -> the model that did not see it
+    folds: Folds
     learned_from: str  # whose segmentations; named wherever a score is shown
-
-    def models(self, subjects: Sequence[str]) -> Int[np.ndarray, " N"]:
-        """Which model judges each subject: one that did not see it; for strangers the one fitted to all."""
-        return np.array([self.fold.get(i, len(self.ridge.bias) - 1) for i in subjects], np.int32)
 
 
 def _inputs(values: Float[Array, "... F"], centre: Array, scale: Array) -> Float[Array, "... 2*F"]:
@@ -71,18 +66,14 @@ def fit_slices(
     Raises:
         ValueError: slices of fewer than two subjects.
     """
-    names, of = np.unique(np.asarray(subject), return_inverse=True)
-    if len(names) < 2:
-        raise ValueError("a regressor of slices is fitted to at least two subjects")
-    n_folds = min(FOLDS, len(names))
-    fold = np.random.default_rng(0).permutation(len(names)) % n_folds
+    folds, fold = folds_of(subject)
     centre, spread = values.mean(0), values.std(0)
     scale = np.where(spread > 1e-6, spread, 1.0)
     inputs = np.asarray(_inputs(jnp.asarray(values), jnp.asarray(centre), jnp.asarray(scale)), np.float64)
-    fits = [_solve(inputs[fold[of] != k], dice[fold[of] != k]) for k in range(n_folds)] + [_solve(inputs, dice)]
+    fits = [_solve(inputs[fold != k], dice[fold != k]) for k in range(folds.count)] + [_solve(inputs, dice)]
     numbers = (centre, scale, np.stack([w for w, _ in fits]), np.array([b for _, b in fits]))
     ridge = Ridge(*(jnp.asarray(x, jnp.float32) for x in numbers))
-    return SliceRegressor(checks, ridge, dict(zip(names.tolist(), fold.tolist(), strict=True)), learned_from)
+    return SliceRegressor(checks, ridge, folds, learned_from)
 
 
 def _solve(inputs: Float[NDArray, "M G"], dice: Float[NDArray, " M"]) -> tuple[NDArray, float]:
@@ -104,17 +95,20 @@ def predicted_dice(
     values: Float[NDArray, "M F"], regressor: SliceRegressor, subjects: Sequence[str]
 ) -> Float[NDArray, " M"]:
     """Expected Dice of M slices in [0, 1], from the features of each, by a model that did not see its subject."""
-    ridge, model = regressor.ridge, regressor.models(subjects)
+    ridge, model = regressor.ridge, regressor.folds.models(subjects)
     return np.asarray(_dice(jnp.asarray(values), ridge, ridge.weights[model], ridge.bias[model]))
 
 
 def expected_slice_dice(
     evidence: Evidence, ridge: Ridge, model: Int[Array | np.ndarray, " N"], checks: Checks
 ) -> Float[Array, "N T Z"]:
-    """Expected Dice of every slice, in [0, 1], each subject's by its model; NaN where nothing is predicted."""
+    """Expected Dice of every slice, in [0, 1], each subject's by its model; NaN where nothing is predicted.
+
+    A slice whose features cannot be measured has 0, the worst.
+    """
     weights, bias = ridge.weights[model][:, None, None], ridge.bias[model][:, None, None]
     dice = _dice(slice_features(evidence, checks), ridge, weights, bias)
-    return jnp.where(predicted_slices(evidence), dice, jnp.nan)
+    return jnp.where(predicted_slices(evidence), jnp.nan_to_num(dice), jnp.nan)
 
 
 def slice_regressor_arrays(regressor: SliceRegressor) -> dict[str, NDArray]:
@@ -122,8 +116,7 @@ def slice_regressor_arrays(regressor: SliceRegressor) -> dict[str, NDArray]:
     checks = regressor.checks
     return {
         **{name: np.asarray(x) for name, x in regressor.ridge._asdict().items()},
-        "subjects": np.array(list(regressor.fold)),
-        "fold": np.array(list(regressor.fold.values())),
+        **regressor.folds.arrays(),
         "features": np.array(slice_feature_names(checks)),
         "learned_from": np.array(regressor.learned_from),
         "task": np.array(checks.task),
@@ -151,5 +144,5 @@ def slice_regressor_from(arrays: Mapping[str, NDArray], checks: Checks, where: o
         if tuple(str(x) for x in arrays[what]) != names:
             raise DataError(f"the regressor of slices looks at other {what} than this version", where, mend)
     ridge = Ridge(*(jnp.asarray(arrays[name]) for name in Ridge._fields))
-    fold = {str(name): int(k) for name, k in zip(arrays["subjects"], arrays["fold"], strict=True)}
-    return SliceRegressor(checks, ridge, fold, str(arrays["learned_from"]))
+    folds = Folds.of_arrays(arrays, len(ridge.bias))
+    return SliceRegressor(checks, ridge, folds, str(arrays["learned_from"]))

@@ -14,8 +14,10 @@ from semiqc_jax.files import read_json, write_json
 from semiqc_jax.pipeline import Segmentation, Segmenter, cohort_cines, segment_studies
 from semiqc_jax.progress import progress
 from semiqc_jax.quality.calibration import Calibration, calibrate, from_json, to_json
+from semiqc_jax.quality.tasks import checks_of
 from semiqc_jax.rounds.new_scans import Scan
 from semiqc_jax.rounds.scan_quality import judge_scans, run_classifier
+from semiqc_jax.rounds.trained_judge import judge_by
 from semiqc_jax.settings import QualitySettings, Settings, load_settings, with_defaults
 
 FILE = Path("quality", "calibration.json")
@@ -58,7 +60,7 @@ def calibrate_run(folder: Path, settings: Settings, cohort: Cohort, segmenter: S
             advance()
     quality = settings.quality
     classifier = run_classifier(folder, quality, cohort.task)
-    judge = "quality_rules" if classifier is None else "quality_learned"
+    judge = judge_by(checks_of(cohort.task.name), quality, classifier).name
     rows = judge_scans(scans, cohort.task, quality, classifier=classifier)
     scores = [row["score"] for row in rows]
     found_out = calibrate(scores, dice, quality.target_dice, quality.calibrate, judge, quality.promise)

@@ -1,12 +1,15 @@
-"""The judge of a run: quality control by rules, or by a classifier that was fitted before the first round."""
+"""The judge of a run: quality control by rules, by a classifier that was fitted before the first round, or by both."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from functools import partial
 
+import jax.numpy as jnp
+
 from semiqc_jax.quality.checks import Checks
+from semiqc_jax.quality.learned import Classifier, assess_learned, learned_reasons
 from semiqc_jax.quality.limits import Limits
 from semiqc_jax.quality.rules import AS_THEY_ARE, assess_rules, configure_rules, reasons
 from semiqc_jax.quality.score import Quality
@@ -17,10 +20,11 @@ from semiqc_jax.segmentation.evidence import Evidence
 class Judge:
     """How a cohort's segmentations are judged, and on what that rests."""
 
-    name: str  # quality_rules or quality_learned
-    assess: Callable[[Evidence], Quality]
+    name: str  # quality_rules, quality_learned or quality_both
+    assess: Callable[[Evidence, Sequence[str]], Quality]  # of the named subjects
     reasons: Callable[[Quality], list[str]]  # sentences for one subject's row
     learned_from: str | None = None
+    taught_by: frozenset[str] = frozenset()  # ids of the real subjects whose labels it learned from
 
 
 def rules_judge(
@@ -33,4 +37,30 @@ def rules_judge(
     """
     checks = configure_rules(checks, off, use_confidence, limits)
     assess = partial(assess_rules, checks=checks, use_confidence=use_confidence)
-    return Judge("quality_rules", assess, partial(reasons, checks=checks))
+    return Judge("quality_rules", lambda evidence, _: assess(evidence), partial(reasons, checks=checks))
+
+
+def learned_judge(classifier: Classifier, use_confidence: bool) -> Judge:
+    """The judge that a classifier makes; none of the subjects that it learned from is judged by what it taught."""
+    return Judge(
+        "quality_learned",
+        lambda evidence, subjects: assess_learned(evidence, classifier, subjects, use_confidence),
+        lambda row: learned_reasons(row, classifier),
+        classifier.learned_from,
+        frozenset(classifier.folds.of),
+    )
+
+
+def both_judges(rules: Judge, learned: Judge) -> Judge:
+    """Rules and classifier together: the geometric mean of their scores, the flags and the reasons of both."""
+
+    def assess(evidence: Evidence, subjects: Sequence[str]) -> Quality:
+        a, b = (one.assess(evidence, subjects) for one in (rules, learned))
+        columns = (jnp.concatenate([x, y], 1) for x, y in ((a.flags, b.flags), (a.values, b.values)))
+        return Quality(jnp.sqrt(a.score * b.score), *columns)
+
+    def sentences(row: Quality) -> list[str]:
+        first, last = (Quality(row.score, row.flags[at], row.values[at]) for at in (slice(-1), slice(-1, None)))
+        return [*rules.reasons(first), *learned.reasons(last)]
+
+    return Judge("quality_both", assess, sentences, learned.learned_from, learned.taught_by)

@@ -18,16 +18,40 @@ from semiqc_jax.progress import progress
 from semiqc_jax.quality.checks import Checks
 from semiqc_jax.quality.features import features
 from semiqc_jax.quality.learned import Classifier, fit
+from semiqc_jax.quality.rules import configure_rules
 from semiqc_jax.quality.tasks import checks_of
 from semiqc_jax.quality.training_set import corrupted_training_set
-from semiqc_jax.rounds.judge import Judge, rules_judge
-from semiqc_jax.rounds.trained_judge import given_classifier, learned_judge, read_classifier, write_classifier
+from semiqc_jax.rounds.judge import Judge
+from semiqc_jax.rounds.slice_judge import slice_judge_for
+from semiqc_jax.rounds.trained_judge import (
+    CLASSIFIER,
+    check_taught_by,
+    given_classifier,
+    judge_by,
+    read_classifier,
+    write_classifier,
+)
 from semiqc_jax.settings import Settings
 
 SUBJECTS = 24
 COPIES = 480
 PHANTOM_SEED = 9001  # no demo cohort uses it: the judge never learns from subjects that it judges
 FRAMES = 8
+
+
+def check_judges(settings: Settings, cohort: Cohort, folder: Path) -> None:
+    """Raise now what a round of the run in `folder` would raise when it comes to judge.
+
+    Raises:
+        ConfigError, DataError: see `judge_for`; the regressor of slices learned from test subjects or cannot be read.
+    """
+    quality, checks = settings.quality, checks_of(cohort.task.name)
+    configure_rules(checks, quality.off, quality.use_confidence, quality.rule_limits)
+    if quality.classifier and not (folder / CLASSIFIER).exists():
+        given_classifier(quality, checks, cohort.splits)
+    if settings.select_by != "subject":
+        taught_by = slice_judge_for(settings, cohort.task.name).taught_by
+        check_taught_by(taught_by, cohort.splits, quality.slice_regressor, "config.quality.slice_regressor")
 
 
 def judge_for(settings: Settings, cohort: Cohort, folder: Path) -> Judge:
@@ -38,19 +62,17 @@ def judge_for(settings: Settings, cohort: Cohort, folder: Path) -> Judge:
         DataError: the judge in `folder`, or the one that is named, is of another task.
     """
     quality, checks = settings.quality, checks_of(cohort.task.name)
+    path = folder / CLASSIFIER
     if quality.name == "rules":
-        return rules_judge(checks, quality.use_confidence, quality.off, quality.rule_limits)
-    path = folder / "quality" / "classifier.npz"
+        return judge_by(checks, quality, None)
     if not path.exists():
         if quality.classifier:
-            judged = {i for name, ids in cohort.splits.items() if name != "test" for i in ids}
-            write_classifier(path, given_classifier(quality, checks, judged))
+            write_classifier(path, given_classifier(quality, checks, cohort.splits))
         else:
             grid = Grid(settings.grid.size, settings.grid.pixel_mm)
             two_phases = max(s.n_frames for s in cohort.subjects) < 3
             write_classifier(path, _learn(checks, grid, two_phases, quality.target_dice))
-    classifier = read_classifier(path, checks, "delete the file: the judge is then fitted anew")
-    return learned_judge(classifier, quality.use_confidence)
+    return judge_by(checks, quality, read_classifier(path, checks, "delete the file: the judge is then made anew"))
 
 
 def _learn(checks: Checks, grid: Grid, two_phases: bool, target: float) -> Classifier:

@@ -15,13 +15,11 @@ from semiqc_jax.inputs.augment import AUGMENTATIONS
 from semiqc_jax.parallel import Devices
 from semiqc_jax.pipeline import Segmenter
 from semiqc_jax.progress import progress
-from semiqc_jax.quality.rules import configure_rules
-from semiqc_jax.quality.tasks import checks_of
 from semiqc_jax.rounds.calibrating import calibrate_run, calibration_subjects
 from semiqc_jax.rounds.judge import Judge
+from semiqc_jax.rounds.judging import check_judges
 from semiqc_jax.rounds.pool import Pool, choose, segment_pool
 from semiqc_jax.rounds.run_folder import MetricsLog, claim, locked, write_status
-from semiqc_jax.rounds.slice_judge import slice_judge_for
 from semiqc_jax.rounds.sources import Canvas, Source, labelled_source, pseudo_source
 from semiqc_jax.rounds.stage import Trainer
 from semiqc_jax.settings import Settings, stage0_identity, with_defaults
@@ -49,10 +47,7 @@ def run(settings: Settings, cohort: Cohort, folder: Path, make_judge: Any) -> No
     trainer = Trainer(settings, cohort, devices)
     trainer.check()
     calibration_subjects(settings, cohort)
-    quality = settings.quality
-    configure_rules(checks_of(cohort.task.name), quality.off, quality.use_confidence, quality.rule_limits)
-    if settings.select_by != "subject":
-        slice_judge_for(settings, cohort.task.name)  # one that cannot be read is said now
+    check_judges(settings, cohort, folder)
     keep = [settings.stage_end(stage) for stage in range(settings.rounds + 1)]
     with locked(folder):
         claim(folder, settings, splits)

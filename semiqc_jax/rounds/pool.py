@@ -149,9 +149,9 @@ def choose(pool: Pool, settings: Settings, stage: int, judge: Judge, checkpoint:
     Where frames or slices are chosen, `slices.csv` says which, and the manifest who judged them.
     """
     unit, evidence = settings.select_by, pool_evidence(pool)
-    quality = judge.assess(evidence)
-    of_slices = None if unit == "subject" else slice_judge_for(settings, pool.cohort.task.name)
     ids = [pool.cohort.subjects[i].subject_id for i in pool.subjects]
+    quality = judge.assess(evidence, ids)
+    of_slices = None if unit == "subject" else slice_judge_for(settings, pool.cohort.task.name)
     slice_score = of_slices.scores(evidence, ids) if of_slices else None
     key = jax.random.fold_in(jax.random.fold_in(jax.random.key(settings.seed), stage), 7)
     selection = select(
@@ -171,6 +171,12 @@ def choose(pool: Pool, settings: Settings, stage: int, judge: Judge, checkpoint:
 def _groups(pool: Pool) -> Int[Array, " N"]:
     """The disease group of each subject, as a number."""
     return jnp.asarray(group_codes([pool.cohort.subjects[i].group for i in pool.subjects]))
+
+
+def _judges_labels(cohort: Cohort, *judges: Judge | SliceJudge | None) -> int:
+    """How many of the cohort's subjects taught the judges by their labels."""
+    taught_by = frozenset[str]().union(*(judge.taught_by for judge in judges if judge))
+    return sum(subject.subject_id in taught_by for subject in cohort.subjects)
 
 
 def _write_choice(
@@ -231,7 +237,7 @@ def _write_choice(
             "fraction": settings.fraction,
             "threshold": settings.threshold,
             "seed": settings.seed,
-            "labels": label_budget(settings, pool.cohort),
+            "labels": {**label_budget(settings, pool.cohort), "judge": _judges_labels(pool.cohort, judge, of_slices)},
             "n_pool": len(infos),
             "n_selected": int(chosen.sum()),
             "n_slices": int(exists.sum()),

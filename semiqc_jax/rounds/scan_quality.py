@@ -16,7 +16,7 @@ from semiqc_jax.quality.learned import Classifier
 from semiqc_jax.quality.tasks import checks_of
 from semiqc_jax.rounds.judge import Judge, rules_judge
 from semiqc_jax.rounds.new_scans import Scan
-from semiqc_jax.rounds.trained_judge import learned_judge, read_classifier
+from semiqc_jax.rounds.trained_judge import CLASSIFIER, judge_by, read_classifier
 from semiqc_jax.segmentation.assemble import assemble_evidence
 from semiqc_jax.settings import QualitySettings
 
@@ -33,7 +33,8 @@ def judge_scans(
 ) -> list[dict[str, Any]]:
     """Rows of `quality.csv`, in the order of the scans; without a calibration no verdict is above `review`.
 
-    Judged by the classifier where there is one, else by rules. `probability` is P(Dice >= target), known where the
+    Judged as `judge_by` says; a scan of a subject from which the classifier learned, by a machine that did not.
+    `probability` is P(Dice >= target), known where the
     calibration promises something. A scan of one frame is judged by the rules that need no cardiac cycle, and never
     above `review`: calibration and classifier are of cycles.
     """
@@ -42,8 +43,8 @@ def judge_scans(
     promised = calibration if calibration and calibration.name != UNCALIBRATED else None
     for single in (True, False):
         group = [scan for scan in scans if (len(scan.curves) == 1) == single]
-        learned = None if single or classifier is None else learned_judge(classifier, quality.use_confidence)
-        judge, trusted = learned or _rules(checks, quality, single), None if single else promised
+        judge = _still_judge(checks, quality) if single else judge_by(checks, quality, classifier)
+        trusted = None if single else promised
         for at in range(0, len(group), JUDGED_AT_ONCE):
             for row in _rows(group[at : at + JUDGED_AT_ONCE], judge, trusted):
                 judged[row["subject_id"]] = row
@@ -54,23 +55,24 @@ def run_classifier(run: Path, quality: QualitySettings, task: Task) -> Classifie
     """The classifier that a run judged by; None where it judged by rules or had no round to judge.
 
     Raises:
-        DataError: it is damaged or of another task.
+        DataError: it is damaged, of another task or of an older version.
     """
-    path = run / "quality" / "classifier.npz"
+    path = run / CLASSIFIER
     if quality.name == "rules" or not path.is_file():
         return None
-    return read_classifier(path, checks_of(task.name))
+    return read_classifier(path, checks_of(task.name), "train the run anew")
 
 
-def _rules(checks: Checks, quality: QualitySettings, single: bool) -> Judge:
-    off = {*quality.off, *(checks.cycle_rules if single else ())}
+def _still_judge(checks: Checks, quality: QualitySettings) -> Judge:
+    """The rules that need no cardiac cycle."""
+    off = {*quality.off, *checks.cycle_rules}
     limits = {name: limit for name, limit in quality.rule_limits.items() if name not in off}
     return rules_judge(checks, quality.use_confidence, sorted(off), limits)
 
 
 def _rows(scans: Sequence[Scan], judge: Judge, calibration: Calibration | None) -> list[dict[str, Any]]:
     shapes = [s.statistics for s in scans], [s.extent_mm for s in scans], [s.time_s for s in scans]
-    quality = jax.device_get(judge.assess(assemble_evidence(*shapes)))
+    quality = jax.device_get(judge.assess(assemble_evidence(*shapes), [s.subject_id for s in scans]))
     score = np.asarray(quality.score, np.float64)
     probability = probability_good(score, calibration) if calibration else np.full(len(scans), np.nan)
     return [

@@ -27,6 +27,7 @@ class SliceJudge:
     name: str  # slice_rules or slice_learned
     scores: Callable[[Evidence, Sequence[str]], Float[Array, "N T Z"]]  # of the named subjects; NaN: nothing predicted
     learned_from: str | None = None
+    taught_by: frozenset[str] = frozenset()  # ids of the real subjects whose labels it learned from
 
 
 def slice_judge(checks: Checks, use_confidence: bool = True, regressor: str = "") -> SliceJudge:
@@ -41,8 +42,9 @@ def slice_judge(checks: Checks, use_confidence: bool = True, regressor: str = ""
     learned = read_slice_regressor(Path(regressor), checks)
     return SliceJudge(
         "slice_learned",
-        lambda evidence, ids: expected_slice_dice(evidence, learned.ridge, learned.models(ids), checks),
+        lambda evidence, ids: expected_slice_dice(evidence, learned.ridge, learned.folds.models(ids), checks),
         learned.learned_from,
+        frozenset(learned.folds.of),
     )
 
 

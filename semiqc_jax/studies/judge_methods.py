@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy.stats import rankdata
 
 from semiqc_jax.quality.checks import LABEL, OWN, SOFTMAX, Checks, Feature
-from semiqc_jax.quality.machines import KINDS, SVM, Examples, cross_fitted, examples_of
+from semiqc_jax.quality.machines import KINDS, SVM, Examples, cross_fit, examples_of
 from semiqc_jax.quality.rules import assess_rules
 from semiqc_jax.quality.tasks import checks_of
 from semiqc_jax.selection import mean_confidence
@@ -60,7 +60,7 @@ def _rules(cases: Cases, use_confidence: bool) -> Scores:
 
 def _learned(cases: Cases, kind: str, needs: tuple[str, ...]) -> Scores:
     tables = cases.tables
-    return cross_fitted(kind, cases.examples(needs), tables.patient, cases.checks, needs, cases.target)
+    return cross_fit(kind, cases.examples(needs), tables.subject_id, cases.checks, needs, cases.target).merit
 
 
 def _image(cases: Cases) -> Scores:
@@ -83,7 +83,7 @@ def _with_flips(cases: Cases) -> Scores:
     checks = replace(cases.checks, features=(*cases.checks.features, agreement))
     known = cases.examples(BOTH)
     values = np.concatenate([known.values, tables.flip_dice.mean(1, keepdims=True)], 1)
-    return cross_fitted(SVM, replace(known, values=values), tables.patient, checks, BOTH, cases.target)
+    return cross_fit(SVM, replace(known, values=values), tables.subject_id, checks, BOTH, cases.target).merit
 
 
 Method = Callable[[Cases], Scores]

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 
 from semiqc_jax.evaluation.files import write_figure
 from semiqc_jax.files import write_json, write_text
+from semiqc_jax.studies.group_shares import DICE, ORACLE
 
 COLUMNS = {
     "spearman": "Spearman with Dice",
@@ -57,15 +58,16 @@ def markdown(found: Mapping[str, Any]) -> str:
     groups = list(found["groups"]["oracle"])
     lines += [
         "",
-        "Share of each disease group in the accepted half, less the oracle's share (networks of many labels).",
+        "Share of each disease group in the accepted half, less the oracle's share (networks of many labels); the mean "
+        "Dice of the accepted.",
         "",
         f"| judge | {' | '.join(groups)} |",
         f"| --- {'| --- ' * len(groups)}|",
     ]
     for judge, x in found["groups"].items():
-        style = ".2f" if judge == "oracle" else "+.2f"
-        name = "oracle, its own share" if judge == "oracle" else judge
-        lines.append(f"| {name} | {' | '.join(_interval(x[g], style) for g in groups)} |")
+        name = "oracle, its own share" if judge == ORACLE else judge
+        cells = [_interval(x[g], ".2f" if judge == ORACLE else "+.2f") for g in groups if g != DICE]
+        lines.append(f"| {name} | {' | '.join([*cells, _interval(x[DICE])])} |")
     return "\n".join(lines) + "\n"
 
 

@@ -18,10 +18,11 @@ from semiqc_jax.errors import ConfigError
 from semiqc_jax.progress import progress
 from semiqc_jax.quality.reliability import fit_platt, platt_probability, reliability_table
 from semiqc_jax.studies.detection import Estimate, patient_weights, risk_coverage, weighted_auc
+from semiqc_jax.studies.group_shares import group_shares
 from semiqc_jax.studies.judge_methods import METHODS, all_scores, prepare, within_rank
 from semiqc_jax.studies.judge_report import write_report
 from semiqc_jax.studies.network_tables import NetworkTables, read_grid_cohort, read_tables
-from semiqc_jax.studies.selective import averaged, half_precision, kept_at_precision, prevalence, share_kept, spearman
+from semiqc_jax.studies.selective import averaged, half_precision, kept_at_precision, prevalence, spearman
 
 GOOD, FAIR, BAD = 0.85, 0.75, 0.70  # small networks reach GOOD too seldom to measure a precision
 FEWEST = 10  # patients
@@ -64,7 +65,7 @@ def figures(tables: NetworkTables, scores: Mapping[str, Float[NDArray, " N"]]) -
         "rows": len(tables.dice),
         "networks": _networks(tables),
         "parts": {name: _part(tables, scores, rows) for name, rows in parts.items() if rows.any()},
-        "groups": _groups(tables, scores, many if many.any() else everything),
+        "groups": group_shares(tables, scores, many if many.any() else everything),
         "reliability": {name: _reliability(tables, score) for name, score in scores.items() if _complete(score)},
     }
 
@@ -139,27 +140,6 @@ def _measure(tables: NetworkTables, score: Float[NDArray, " N"], rows: Bool[NDAr
         "kept_at_090": averaged(kept_at_precision, network, weights, s, dice >= GOOD),
         "kept_at_090_pooled": Estimate(kept_at_precision(s, dice >= GOOD, weights)),
     }
-
-
-def _groups(
-    tables: NetworkTables, scores: Mapping[str, Float[NDArray, " N"]], rows: Bool[NDArray, " N"]
-) -> dict[str, Any]:
-    """Share of each disease group in the accepted half, less the share that the oracle's half takes of it."""
-    network = tables.network[rows]
-    oracle = share_kept(tables.dice[rows], network)
-    group = tables.group[rows]
-    weights = patient_weights(tables.patient[rows])
-    found: dict[str, Any] = {}
-    for name in ("oracle", *(n for n, s in scores.items() if _complete(s[rows]))):
-        kept = oracle if name == "oracle" else share_kept(scores[name][rows], network)
-        found[name] = {}
-        for g in np.unique(group):
-            here = group == g
-            total = weights[:, here].sum(1)
-            gap = kept.astype(float) - (0 if name == "oracle" else oracle.astype(float))
-            share = weights[:, here] @ gap[here] / np.where(total > 0, total, np.nan)
-            found[name][str(g)] = Estimate(share).as_json()
-    return found
 
 
 def _reliability(tables: NetworkTables, score: Float[NDArray, " N"]) -> dict[str, Any]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import jax
 import numpy as np
 from jaxtyping import Bool, Float, Int, UInt8
 from numpy.typing import NDArray
@@ -52,6 +53,12 @@ class NetworkTables:
     def final(self) -> Bool[NDArray, " K"]:
         """Which networks are the last checkpoint of their run."""
         return np.array([s == self.step[self.run == r].max() for r, s in zip(self.run, self.step, strict=True)])
+
+    def without(self, subjects: Collection[str]) -> NetworkTables:
+        """The tables without the rows of some subjects."""
+        kept = np.flatnonzero(~np.isin(self.subject_id, list(subjects)))
+        rows = {name: getattr(self, name)[kept] for name in (*ROWS, "network")}
+        return replace(self, evidence=jax.tree.map(lambda x: x[kept], self.evidence), **rows)
 
     def ensemble_agreement(self) -> Float[NDArray, " N"]:
         """Mean Dice (3-D, over frames and classes) with the final masks of the other draws of as many labels.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zipfile
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,8 +47,8 @@ class SliceTable:
         return [self.network == k for k in range(len(self.networks))]
 
 
-def read_slices(folder: Path) -> SliceTable:
-    """All tables of a folder.
+def read_slices(folder: Path, exclude: Collection[str] = ()) -> SliceTable:
+    """All tables of a folder, without the slices of the subjects of `exclude`.
 
     Raises:
         NothingUsableError: there are none.
@@ -59,7 +60,7 @@ def read_slices(folder: Path) -> SliceTable:
     parts, names = [], []
     with progress("slices", len(paths), "networks") as advance:
         for path in paths:
-            parts.append(_read(path))
+            parts.append(_read(path, exclude))
             names.append(path.stem)
             advance()
     tasks = sorted({str(part["task"]) for part in parts})
@@ -88,7 +89,7 @@ def read_slices(folder: Path) -> SliceTable:
     )
 
 
-def _read(path: Path) -> dict[str, NDArray]:
+def _read(path: Path, exclude: Collection[str]) -> dict[str, NDArray]:
     try:
         with np.load(path, allow_pickle=False) as data:
             evidence = Evidence(*(data[name] for name in Evidence._fields))
@@ -99,7 +100,8 @@ def _read(path: Path) -> dict[str, NDArray]:
     by_class = truth["slice_dice"]
     count = (~np.isnan(by_class)).sum(-1)
     dice = np.nansum(by_class, -1) / np.maximum(count, 1)
-    drawn = (count > 0) & np.asarray(existing(evidence))
+    kept = ~np.isin(truth["subject_id"], list(exclude))[:, None, None]
+    drawn = (count > 0) & np.asarray(existing(evidence)) & kept
     predicted = np.asarray(predicted_slices(evidence))
     rows = drawn & predicted
     values = np.asarray(slice_features(evidence, checks))[rows]

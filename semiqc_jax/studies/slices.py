@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -27,14 +28,19 @@ KEPT = 0.5  # the share of a network's slices that a score chooses, as in traini
 END = 1.0  # slices at an end of what is predicted in their frame
 
 
-def study_slices(tables: Path, output: Path) -> dict[str, Any]:
+def study_slices(tables: Path, output: Path, exclude: Collection[str] = ()) -> dict[str, Any]:
     """Fit the regressor, compare all scores, and write results.json, table.md and slice_regressor.npz to `output`.
+
+    Args:
+        tables: the folder.
+        output: the folder to write to.
+        exclude: subjects whose slices are left out.
 
     Raises:
         NothingUsableError: there are no tables, or they hold fewer than two patients.
         DataError: see `read_slices`.
     """
-    table = read_slices(tables)
+    table = read_slices(tables, exclude)
     if len(table.patients) < 2:
         raise NothingUsableError("fewer than two patients", tables, "make tables of more, launch/study_networks.py")
     regressor = fit(table)
@@ -51,7 +57,8 @@ def fit(table: SliceTable, rows: Bool[NDArray, " M"] | None = None) -> SliceRegr
     """The regressor of some slices of the tables, by default of all; cross-fitted by patient."""
     rows = np.ones(len(table.dice), bool) if rows is None else rows
     networks, patients = len(np.unique(table.network[rows])), len(np.unique(table.patient[rows]))
-    source = f"{networks} networks' segmentations of {patients} patients, {rows.sum()} slices"
+    learned = f"{networks} networks' segmentations of {patients} patients, {rows.sum()} slices"
+    source = f"{learned}, cross-fitted by patient"
     return fit_slices(table.features[rows], table.dice[rows], _subjects(table, rows), source, checks_of(table.task))
 
 

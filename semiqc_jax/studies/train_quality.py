@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import replace
 from pathlib import Path
 
-import jax
 import numpy as np
 
 from semiqc_jax.errors import ConfigError
 from semiqc_jax.quality.checks import LABEL, SOFTMAX
+from semiqc_jax.quality.folds import FOLDS
 from semiqc_jax.quality.learned import Classifier, fit_classifier
 from semiqc_jax.quality.machines import KINDS, examples_of
 from semiqc_jax.quality.profile_network import UPDATES
 from semiqc_jax.quality.tasks import checks_of
 from semiqc_jax.rounds.trained_judge import write_classifier
-from semiqc_jax.studies.network_tables import NetworkTables, read_tables
+from semiqc_jax.studies.network_tables import read_tables
 
 FEWEST = 10  # patients
 
@@ -28,15 +27,17 @@ def train_quality(
     output: Path,
     use_confidence: bool = True,
     exclude: Collection[str] = (),
+    folds: int = FOLDS,
     updates: int = UPDATES,
 ) -> Classifier:
-    """Fit a classifier to the tables in a folder and write it.
+    """Fit a classifier to the tables in a folder, cross-fitted by patient, and write it.
 
     Args:
         kind: `svm`, `network` or `regressor`.
         target: the Dice that counts as good.
         use_confidence: the softmax statistics are among what it looks at.
-        exclude: subjects that it is to judge: none of their rows is used.
+        exclude: subjects of which nothing may be learned: none of their rows is used.
+        folds: into how many the patients are dealt.
 
     Raises:
         ConfigError: no such kind, or fewer than ten patients are left.
@@ -44,21 +45,14 @@ def train_quality(
     """
     if kind not in KINDS:
         raise ConfigError(f"no kind '{kind}'", "--kind", f"kinds are {', '.join(KINDS)}")
-    tables = _without(read_tables(folder), exclude)
+    tables = read_tables(folder).without(exclude)
     patients = sorted({*map(str, tables.subject_id)})
     if len(patients) < FEWEST:
         raise ConfigError(f"{len(patients)} patients to learn from", "--tables", f"give {FEWEST} or more")
     checks, needs = checks_of(tables.task), (LABEL, SOFTMAX) if use_confidence else (LABEL,)
     examples = examples_of(tables.evidence, checks, tables.dice, tables.class_dice, needs)
     networks = len(np.unique(tables.network))
-    source = f"{len(tables.dice)} segmentations of {len(patients)} patients by {networks} networks ({kind})"
-    found = fit_classifier(kind, examples, tables.patient, target, source, checks, needs, patients, updates)
+    source = f"{len(tables.dice)} segmentations of {len(patients)} patients by {networks} networks"
+    found = fit_classifier(kind, examples, tables.subject_id, target, source, checks, needs, updates, folds)
     write_classifier(output, found)
     return found
-
-
-def _without(tables: NetworkTables, exclude: Collection[str]) -> NetworkTables:
-    kept = np.flatnonzero(~np.isin(tables.subject_id, list(exclude)))
-    names = ("subject_id", "group", "dice", "class_dice", "flip_dice", "flip_variance", "mask", "network")
-    rows = {name: getattr(tables, name)[kept] for name in names}
-    return replace(tables, evidence=jax.tree.map(lambda x: x[kept], tables.evidence), **rows)

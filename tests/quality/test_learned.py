@@ -13,12 +13,14 @@ from sklearn.svm import SVR
 from semiqc_jax.anatomy import SHORT_AXIS
 from semiqc_jax.errors import DataError
 from semiqc_jax.quality import learned
+from semiqc_jax.quality.classifier_arrays import from_arrays, to_arrays
 from semiqc_jax.quality.features import features as features_by
 from semiqc_jax.quality.machines import SVM_C, SVM_EPSILON, SVM_GAMMA, expected_dice
 from semiqc_jax.quality.short_axis import SHORT_AXIS_CHECKS
 from semiqc_jax.quality.training_set import corrupted_training_set
 
 N, TARGET = 160, 0.85
+IDS = [f"h{n}" for n in range(N)]
 features = partial(features_by, checks=SHORT_AXIS_CHECKS)
 
 
@@ -49,7 +51,7 @@ def classifier(training):
 
 def test_ranks_and_calibrates_held_out_hearts(classifier, held_out):
     evidence, dice = held_out
-    quality = learned.assess_learned(evidence, classifier, use_confidence=False)
+    quality = learned.assess_learned(evidence, classifier, IDS, use_confidence=False)
     good = np.asarray(dice) >= TARGET
     assert 0.2 < good.mean() < 0.9
     assert roc_auc_score(good, quality.score) > 0.9
@@ -59,7 +61,7 @@ def test_ranks_and_calibrates_held_out_hearts(classifier, held_out):
 
 
 def test_numbers_are_those_of_scikit_learn(classifier, training, held_out):
-    machine = classifier.machine
+    machine = jax.tree.map(lambda x: x[-1], classifier.machines)
     columns = np.asarray(machine.columns)
 
     def inputs(evidence):
@@ -75,33 +77,33 @@ def test_numbers_are_those_of_scikit_learn(classifier, training, held_out):
 def test_confidence_joins_only_if_used(classifier, held_out):
     evidence = held_out[0]
     doubtful = evidence._replace(confidence=evidence.confidence * 0.7)
-    alone = learned.assess_learned(evidence, classifier, use_confidence=False).score
+    alone = learned.assess_learned(evidence, classifier, IDS, use_confidence=False).score
     np.testing.assert_array_equal(
-        learned.assess_learned(doubtful, classifier, use_confidence=False).score, alone
+        learned.assess_learned(doubtful, classifier, IDS, use_confidence=False).score, alone
     )
-    sure = np.asarray(learned.assess_learned(evidence, classifier).score)
-    unsure = np.asarray(learned.assess_learned(doubtful, classifier).score)
+    sure = np.asarray(learned.assess_learned(evidence, classifier, IDS).score)
+    unsure = np.asarray(learned.assess_learned(doubtful, classifier, IDS).score)
     assert (unsure <= sure).all()
     np.testing.assert_allclose(sure, np.sqrt(alone / (1 + np.exp(-0.12 / 0.02))), rtol=1e-3, atol=1e-6)
 
 
 def test_stored_and_read_it_is_the_same(classifier, held_out):
     file = io.BytesIO()
-    np.savez(file, **learned.to_arrays(classifier))
+    np.savez(file, **to_arrays(classifier))
     file.seek(0)
     with np.load(file, allow_pickle=False) as arrays:
-        again = learned.from_arrays(arrays, SHORT_AXIS_CHECKS)
+        again = from_arrays(arrays, SHORT_AXIS_CHECKS)
         changed = {**arrays, "features": np.array(["no such feature"])}
     assert (again.target, again.learned_from) == (TARGET, "broken ellipsoids")
-    before, after = (learned.assess_learned(held_out[0], x) for x in (classifier, again))
+    before, after = (learned.assess_learned(held_out[0], x, IDS) for x in (classifier, again))
     jax.tree.map(np.testing.assert_array_equal, before, after)
     with pytest.raises(DataError, match="no such feature"):
-        learned.from_arrays(changed, SHORT_AXIS_CHECKS)
+        from_arrays(changed, SHORT_AXIS_CHECKS)
 
 
 def test_says_why(classifier, held_out):
     evidence, dice = held_out
-    quality = learned.assess_learned(evidence, classifier)
+    quality = learned.assess_learned(evidence, classifier, IDS)
     worst, best = int(np.argmin(dice)), int(np.argmax(dice))
     sentence = learned.learned_reasons(jax.tree.map(lambda x: x[worst], quality), classifier)
     assert len(sentence) == 1
@@ -113,8 +115,8 @@ def test_constant_features_and_one_kind_of_label_do_no_harm(training):
     values, dice = np.array(features(training[0])), np.asarray(training[1])
     values[:, 3] = 1.0
     fitted = learned.fit(values, dice, 1.5, "a target that nothing reaches", SHORT_AXIS_CHECKS)
-    assert 3 not in np.asarray(fitted.machine.columns)
-    quality = learned.assess_learned(training[0], fitted)
+    assert 3 not in fitted.columns
+    quality = learned.assess_learned(training[0], fitted, IDS)
     assert np.isfinite(np.asarray(quality.score)).all()
     assert quality.flags.all()
 

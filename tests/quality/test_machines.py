@@ -13,12 +13,15 @@ from semiqc_jax.benchmarks.selecting import random_evidence
 from semiqc_jax.errors import DataError
 from semiqc_jax.quality import learned, machines
 from semiqc_jax.quality.checks import LABEL, SOFTMAX
-from semiqc_jax.quality.machines import KINDS, NETWORK, REGRESSOR, SVM, cross_fitted, examples_of, fit_machine, merits
+from semiqc_jax.quality.classifier_arrays import from_arrays, to_arrays
+from semiqc_jax.quality.machines import KINDS, NETWORK, REGRESSOR, SVM, cross_fit, examples_of, fit_machine, merits
 from semiqc_jax.quality.profile_network import profile_outputs, profiles
 from semiqc_jax.quality.short_axis import SHORT_AXIS_CHECKS as CHECKS
 
 N, TARGET, UPDATES = 40, 0.8, 60
 BOTH = (LABEL, SOFTMAX)
+OF = np.array([f"h{n // 2}" for n in range(N)])  # whose each example is
+STRANGERS = [f"stranger {n}" for n in range(N)]
 
 
 def cohort(seed=0):
@@ -55,32 +58,30 @@ def examples():
 
 @pytest.fixture(scope="module")
 def fitted(examples):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(machines, "FOLDS", 2)
-        return {
-            kind: learned.fit_classifier(
-                kind, examples[1], np.arange(N) // 2, TARGET, "ragged hearts", CHECKS, BOTH, ("b", "a"), UPDATES
-            )
-            for kind in KINDS
-        }
+    return {
+        kind: learned.fit_classifier(kind, examples[1], OF, TARGET, "ragged hearts", CHECKS, BOTH, UPDATES, folds=2)
+        for kind in KINDS
+    }
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_learns_and_reads_back_the_same(kind, fitted, examples):
     evidence, known = examples
-    quality = learned.assess_learned(evidence, fitted[kind])
+    quality = learned.assess_learned(evidence, fitted[kind], STRANGERS)
     assert np.corrcoef(np.asarray(quality.score), known.dice)[0, 1] > 0.8
     file = io.BytesIO()
-    np.savez(file, **learned.to_arrays(fitted[kind]))
+    np.savez(file, **to_arrays(fitted[kind]))
     file.seek(0)
     with np.load(file, allow_pickle=False) as arrays:
-        again = learned.from_arrays(arrays, CHECKS)
+        again = from_arrays(arrays, CHECKS)
         with pytest.raises(DataError, match="unknown kind 'oracle'"):
-            learned.from_arrays({**arrays, "kind": np.array("oracle")}, CHECKS)
-    assert (again.kind, again.subjects, again.sees_softmax) == (kind, ("a", "b"), True)
-    jax.tree.map(np.testing.assert_array_equal, quality, learned.assess_learned(evidence, again))
+            from_arrays({**arrays, "kind": np.array("oracle")}, CHECKS)
+    assert (again.kind, again.folds, again.sees_softmax) == (kind, fitted[kind].folds, True)
+    assert again.learned_from == f"ragged hearts, cross-fitted in 2 folds by subject ({kind})"
+    jax.tree.map(np.testing.assert_array_equal, quality, learned.assess_learned(evidence, again, STRANGERS))
     # It sees the softmax itself: confidence does not join a second time.
-    jax.tree.map(np.testing.assert_array_equal, quality, learned.assess_learned(evidence, fitted[kind], False))
+    without = learned.assess_learned(evidence, fitted[kind], STRANGERS, use_confidence=False)
+    jax.tree.map(np.testing.assert_array_equal, quality, without)
 
 
 def test_reasons_say_what_each_kind_knows(fitted, examples):
@@ -90,12 +91,13 @@ def test_reasons_say_what_each_kind_knows(fitted, examples):
         (REGRESSOR, "Expected Dice is"),
         (SVM, "Expected"),
     ):
-        row = jax.tree.map(lambda x: np.asarray(x)[worst], learned.assess_learned(examples[0], fitted[kind]))
+        judged = learned.assess_learned(examples[0], fitted[kind], STRANGERS)
+        row = jax.tree.map(lambda x: np.asarray(x)[worst], judged)
         assert learned.learned_reasons(row, fitted[kind])[0].startswith(word)
 
 
 def test_network_ignores_direction_and_padding(fitted, examples):
-    evidence, machine = examples[0], fitted[REGRESSOR].machine
+    evidence, machine = examples[0], jax.tree.map(lambda x: x[-1], fitted[REGRESSOR].machines)
     inputs = jnp.zeros((N, len(machine.columns)))
 
     def outputs(x):
@@ -139,15 +141,70 @@ def test_no_subject_is_judged_by_what_it_taught(examples, monkeypatch):
         return fit_machine(kind, known, rows, *rest)
 
     monkeypatch.setattr(machines, "fit_machine", spy)
-    found = cross_fitted(SVM, known, groups, CHECKS, (LABEL,), TARGET)
+    found = cross_fit(SVM, known, groups, CHECKS, (LABEL,), TARGET).merit
     for rows in seen:
         assert not {*groups[rows]} & {*groups[~rows]}
     np.testing.assert_array_equal(np.sum([~rows for rows in seen], 0), 1)
     # A wrong truth of one subject does not change how that subject is judged.
     wrong = machines.Examples(known.values, np.where(groups == 0, 0.0, known.dice))
-    again = cross_fitted(SVM, wrong, groups, CHECKS, (LABEL,), TARGET)
+    again = cross_fit(SVM, wrong, groups, CHECKS, (LABEL,), TARGET).merit
     np.testing.assert_array_equal(again[groups == 0], found[groups == 0])
     assert np.abs(again - found).max() > 1e-3
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_each_is_judged_by_the_machine_that_did_not_learn_from_it(kind, fitted, examples):
+    """A classifier says of its own subjects what cross-fitting says, of strangers what the last machine says."""
+    evidence, known = examples
+    classifier = fitted[kind]
+    crossed = cross_fit(kind, known, OF, CHECKS, BOTH, TARGET, UPDATES, folds=2)
+    assert crossed.folds == classifier.folds
+    last = jax.tree.map(lambda x: x[-1], classifier.machines)
+    to_all = np.asarray(merits(jnp.asarray(known.values, jnp.float32), known.profiles, last))
+
+    def score(merit):
+        return 1 / (1 + np.exp(-(float(last.slope) * merit + float(last.offset))))
+
+    scores = [np.asarray(learned.assess_learned(evidence, classifier, ids).score) for ids in (OF, STRANGERS)]
+    np.testing.assert_allclose(scores[0], score(crossed.merit), rtol=1e-3, atol=1e-5)
+    np.testing.assert_allclose(scores[1], score(to_all), rtol=1e-3, atol=1e-5)
+    assert np.abs(scores[0] - scores[1]).max() > 1e-3
+    mixed = np.where(np.arange(N) % 3, OF, STRANGERS)
+    found = np.asarray(learned.assess_learned(evidence, classifier, mixed.tolist()).score)
+    np.testing.assert_allclose(found, np.where(np.arange(N) % 3, *scores), rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("name", ["area_mm2", "confidence", "slice_extent_mm"])
+def test_what_cannot_be_measured_is_flagged_and_the_worst(kind, name, fitted, examples):
+    evidence = examples[0]
+    broken = np.array(getattr(evidence, name))
+    broken[(7, *[1] * (broken.ndim - 1))] = np.nan
+    judged = learned.assess_learned(evidence._replace(**{name: broken}), fitted[kind], OF.tolist())
+    assert np.isfinite(judged.score).all()
+    assert judged.flags[7, 0]
+    assert judged.score[7] == 0
+    row = jax.tree.map(lambda x: np.asarray(x)[7], judged)
+    assert learned.learned_reasons(row, fitted[kind])[0].startswith("What is judged by cannot be measured")
+    sound = learned.assess_learned(evidence, fitted[kind], OF.tolist())
+    others = np.arange(N) != 7
+    np.testing.assert_allclose(judged.score[others], sound.score[others], rtol=1e-4, atol=1e-6)
+
+
+def test_confidence_that_cannot_be_measured_is_not_passed_over(examples):
+    """A classifier of masks does not see the softmax; where it joins, it may not be NaN."""
+    evidence, known = examples
+    masks = learned.fit(known.values, known.dice, TARGET, "masks", CHECKS)
+    doubtful = evidence._replace(confidence=evidence.confidence.at[3].set(jnp.nan))
+    with_it, without = (learned.assess_learned(doubtful, masks, STRANGERS, use) for use in (True, False))
+    assert (float(with_it.score[3]), bool(with_it.flags[3, 0])) == (0.0, True)
+    np.testing.assert_array_equal(without.score, learned.assess_learned(evidence, masks, STRANGERS, False).score)
+
+
+def test_nobody_is_judged_as_nobody(fitted, examples):
+    nobody = jax.tree.map(lambda x: x[:0], examples[0])
+    for classifier in fitted.values():
+        assert learned.assess_learned(nobody, classifier, []).score.shape == (0,)
 
 
 def test_what_is_missing_is_said(examples):
@@ -156,6 +213,6 @@ def test_what_is_missing_is_said(examples):
     with pytest.raises(ValueError, match="profiles"):
         fit_machine(NETWORK, bare, np.ones(N, bool), CHECKS, BOTH, TARGET)
     with pytest.raises(ValueError, match="two subjects"):
-        cross_fitted(SVM, bare, np.zeros(N), CHECKS, BOTH, TARGET)
+        cross_fit(SVM, bare, np.zeros(N), CHECKS, BOTH, TARGET)
     svm = fit_machine(SVM, bare, np.ones(N, bool), CHECKS, BOTH, TARGET)
     assert merits(jnp.asarray(known.values, jnp.float32), None, svm).shape == (N,)

@@ -76,8 +76,8 @@ def test_a_line_is_found_and_strangers_get_the_model_of_all(regressor):
     found = predicted_dice(values, fitted, subject.tolist())
     assert np.corrcoef(found, dice)[0, 1] > 0.9
     all_of_them = len(fitted.ridge.bias) - 1
-    assert fitted.models(["h1", "stranger"]).tolist() == [fitted.fold["h1"], all_of_them]
-    assert sorted({*fitted.fold.values()}) == list(range(all_of_them))
+    assert fitted.folds.models(["h1", "stranger"]).tolist() == [fitted.folds.of["h1"], all_of_them]
+    assert sorted({*fitted.folds.of.values()}) == list(range(all_of_them))
 
 
 def test_nobody_is_judged_by_a_model_that_saw_them(regressor):
@@ -87,7 +87,8 @@ def test_nobody_is_judged_by_a_model_that_saw_them(regressor):
     other = fit_slices(values, np.where(mine, 1 - dice, dice), subject.tolist(), "made up", CHECKS)
     before, after = (predicted_dice(values, one_, subject.tolist()) for one_ in (fitted, other))
     np.testing.assert_array_equal(after[mine], before[mine])
-    elsewhere = np.array([fitted.fold[i] != fitted.fold["h3"] for i in subject])
+    fold = fitted.folds.of
+    elsewhere = np.array([fold[i] != fold["h3"] for i in subject])
     assert np.abs(after - before)[elsewhere].max() > 0.01
 
 
@@ -97,7 +98,7 @@ def test_a_cohort_is_judged_as_its_slices(regressor):
     area[1, 0] = 0
     evidence = beside_longest(one(area), one(tapering(2, 4)))
     ids = ["h2", "stranger", "h5"]
-    whole = np.asarray(expected_slice_dice(evidence, fitted.ridge, fitted.models(ids), CHECKS))
+    whole = np.asarray(expected_slice_dice(evidence, fitted.ridge, fitted.folds.models(ids), CHECKS))
     assert np.isnan(whole[0, 1, 0])
     values = np.asarray(slice_features(evidence, CHECKS))
     for n, subject in enumerate(ids):
@@ -105,6 +106,19 @@ def test_a_cohort_is_judged_as_its_slices(regressor):
         expected = predicted_dice(values[n][there], fitted, [subject] * there.sum())
         np.testing.assert_allclose(whole[n][there], expected, atol=1e-5)
     assert np.isnan(whole[1, :, 4:]).all()
+
+
+def test_a_slice_that_cannot_be_measured_is_the_worst(regressor):
+    fitted, *_ = regressor
+    fields = one(tapering())
+    for name in ("area_mm2", "confidence", "perimeter_mm"):
+        damaged = fields[name].copy()
+        damaged[0, 3] = np.nan
+        evidence = beside_longest({**fields, name: damaged})
+        found = np.asarray(expected_slice_dice(evidence, fitted.ridge, fitted.folds.models(["h1", "h2", "h3"]), CHECKS))
+        assert found[0, 0, 3] == 0, name
+        if name == "area_mm2":
+            assert np.asarray(slice_rule_scores(evidence, CHECKS))[0, 0, 3] < 0.1
 
 
 def test_a_regressor_survives_its_file_and_refuses_others(regressor, tmp_path):

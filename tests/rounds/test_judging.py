@@ -15,6 +15,7 @@ from semiqc_jax.quality.training_set import corrupted_training_set
 from semiqc_jax.rounds import judging
 from semiqc_jax.settings import load_settings
 
+IDS = [f"h{n}" for n in range(36)]
 SETTINGS = {"grid": {"size": 32, "pixel_mm": 5.0}, "model": {"depth": 2}}
 
 
@@ -39,7 +40,7 @@ def test_rules_that_are_switched_off_say_nothing(tmp_path):
     )
     names = [rule.name for rule in RULES]
     kept = [r for r, name in enumerate(names) if name not in ("lv_length", "lv_edv")]
-    whole, part = everything.assess(evidence), less.assess(evidence)
+    whole, part = (judge.assess(evidence, IDS) for judge in (everything, less))
     np.testing.assert_array_equal(part.flags, np.asarray(whole.flags)[:, kept])
     assert whole.flags[0, names.index("lv_edv")]
     assert part.score[0] != whole.score[0]
@@ -68,7 +69,7 @@ def test_learned_is_fitted_once_named_and_orders_broken_masks(tmp_path, small, m
     (tmp_path / "quality" / "classifier.npz").unlink()
     fresh = judging.judge_for(settings, tiny_cohort(), tmp_path)
     evidence, dice = seen["set"]
-    scores = [np.asarray(j.assess(evidence).score) for j in (judge, again, fresh)]
+    scores = [np.asarray(j.assess(evidence, IDS).score) for j in (judge, again, fresh)]
     np.testing.assert_array_equal(scores[0], scores[1])
     np.testing.assert_array_equal(scores[0], scores[2])
     assert (scores[0] >= 0).all()

@@ -18,6 +18,7 @@ from semiqc_jax.quality.slice_ridge import fit_slices, slice_regressor_arrays
 from semiqc_jax.rounds import pool as pool_module
 from semiqc_jax.rounds.evaluate import slices_in_sight
 from semiqc_jax.rounds.judge import rules_judge
+from semiqc_jax.rounds.judging import check_judges
 from semiqc_jax.rounds.pool import Pool, choose, pool_evidence, true_dice
 from semiqc_jax.rounds.slices_file import SLICE_COLUMNS
 from semiqc_jax.settings import load_settings
@@ -158,7 +159,17 @@ def test_a_regressor_of_a_file_judges(pool, tmp_path):
     assert all(0 <= number(row["score"]) <= 1 for p, row in rows.items() if p not in ERASED)
     manifest = read_json(pool.manifest)
     assert (manifest["slice_judge"], manifest["slices_learned_from"]) == ("slice_learned", "made up")
+    assert manifest["labels"]["judge"] == 5  # h0 to h4 of the cohort taught it
     assert pool_evidence(pool).area_mm2.shape == (4, 3, 4, 3)
+
+
+def test_a_regressor_that_learned_from_test_subjects_is_refused(pool, tmp_path):
+    path = regressor_file(pool, tmp_path / "slice_regressor.npz")
+    settings = load_settings(tiny_config("quality", select_by="slice", quality={"slice_regressor": str(path)}))
+    check_judges(settings, pool.cohort, tmp_path)
+    pool.cohort.splits = {**pool.cohort.splits, "test": ["h3", "h7"]}
+    with pytest.raises(ConfigError, match=r"learned from 1 of the test subjects, h3 first \(config.quality.slice_"):
+        check_judges(settings, pool.cohort, tmp_path)
 
 
 def test_a_file_that_is_no_regressor_is_a_data_error(pool, tmp_path):

@@ -11,11 +11,13 @@ from tiny_runs import LABELLED, POOL, STAGE_ENDS, tiny_cohort
 
 from semiqc_jax.errors import ConfigError, DataError, NothingUsableError
 from semiqc_jax.evaluation.overlap import dice
+from semiqc_jax.quality.learned import assess_learned
 from semiqc_jax.quality.short_axis import SHORT_AXIS_CHECKS
 from semiqc_jax.rounds import judging
 from semiqc_jax.rounds.trained_judge import read_classifier
 from semiqc_jax.settings import load_settings
 from semiqc_jax.studies import judge_methods, judges, networks, train_quality
+from semiqc_jax.studies.excluding import excluded_subjects
 from semiqc_jax.studies.flips import flip_agreement
 from semiqc_jax.studies.judge_report import markdown
 from semiqc_jax.studies.network_tables import mask_agreement, read_grid_cohort, read_tables
@@ -114,21 +116,30 @@ def test_a_whole_comparison(tables, tmp_path, monkeypatch):
 def test_a_classifier_of_tables_judges_a_run(tables, tmp_path, monkeypatch):
     monkeypatch.setattr(train_quality, "FEWEST", 3)
     path, quality = tmp_path / "classifier.npz", {"name": "learned", "target_dice": 0.5}
-    made = train_quality.train_quality(tables, "svm", 0.5, path, use_confidence=False)
-    assert made.learned_from == "12 segmentations of 4 patients by 3 networks (svm)"
-    assert made.subjects == tuple(sorted(POOL))
+    made = train_quality.train_quality(tables, "svm", 0.5, path, use_confidence=False, folds=2)
+    source = "12 segmentations of 4 patients by 3 networks, cross-fitted in 2 folds by subject (svm)"
+    assert made.learned_from == source
+    assert {*made.folds.of} == {*POOL}
     assert not made.sees_softmax
 
-    def judge(subjects=(), **changes):
+    def judge(test=(), **changes):
         cohort = tiny_cohort()
-        cohort.splits = {"train": list(subjects)}
+        cohort.splits = {"train": list(POOL), "test": list(test)}
         settings = load_settings({"quality": {**quality, "classifier": str(path), **changes}})
-        return judging.judge_for(settings, cohort, tmp_path / f"run{len(list(tmp_path.iterdir()))}")
+        run = tmp_path / f"run{len(list(tmp_path.iterdir()))}"
+        judging.check_judges(settings, cohort, run)
+        return judging.judge_for(settings, cohort, run)
 
-    assert judge().learned_from == made.learned_from
-    assert judge().assess(read_tables(tables).evidence).score.shape == (12,)
-    with pytest.raises(ConfigError, match=r"learned from 4 of the subjects.*--exclude"):
-        judge(POOL)
+    found = read_tables(tables)
+    assert (judge().learned_from, judge().taught_by) == (source, {*POOL})
+    by_classifier = judge().assess(found.evidence, found.subject_id.tolist())
+    np.testing.assert_array_equal(
+        by_classifier.score, assess_learned(found.evidence, made, found.subject_id.tolist()).score
+    )
+    both = judge(name="both")
+    assert (both.name, both.taught_by) == ("quality_both", {*POOL})
+    with pytest.raises(ConfigError, match=r"learned from 2 of the test subjects, h\d first.*--exclude"):
+        judge(POOL[:2])
     with pytest.raises(ConfigError, match=r"a Dice of 0.5, target_dice is 0.9"):
         judge(target_dice=0.9)
     with pytest.raises(ConfigError, match="no kind 'tree'"):
@@ -136,10 +147,24 @@ def test_a_classifier_of_tables_judges_a_run(tables, tmp_path, monkeypatch):
     with pytest.raises(ConfigError, match="2 patients"):
         train_quality.train_quality(tables, "svm", 0.5, path, exclude=POOL[:2])
     train_quality.train_quality(tables, "svm", 0.5, path, exclude=POOL[:1])
-    assert read_classifier(path, SHORT_AXIS_CHECKS).subjects == tuple(sorted(POOL[1:]))
+    assert {*read_classifier(path, SHORT_AXIS_CHECKS).folds.of} == {*POOL[1:]}
+    assert judge(POOL[:1]).taught_by == {*POOL[1:]}
     with pytest.raises(ConfigError, match="looks at confidence"):
         judge(use_confidence=False)
     with pytest.raises(DataError, match="cannot read the classifier"):
         judge(classifier=str(tmp_path / "nowhere.npz"))
     with pytest.raises(ConfigError, match=r"says nothing to quality\.name = rules"):
         judge(name="rules")
+
+
+def test_the_excluded_are_those_of_the_named_splits(tmp_path):
+    path = tmp_path / "splits.json"
+    path.write_text('{"train": ["a", "b"], "val": [], "test": ["c"], "seed": 3}')
+    assert excluded_subjects("", ["test"]) == set()
+    assert excluded_subjects(str(path), ["test"]) == {"c"}
+    assert excluded_subjects(str(path), ["train", "val"]) == {"a", "b"}
+    for name in ("pool", "seed"):
+        with pytest.raises(ConfigError, match=f"no split {name} .*some of train, val, test"):
+            excluded_subjects(str(path), [name])
+    with pytest.raises(DataError, match="cannot read JSON"):
+        excluded_subjects(str(tmp_path / "nowhere.json"), ["test"])

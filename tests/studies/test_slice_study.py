@@ -84,8 +84,16 @@ def test_the_study_finds_the_best_score(tables: Path, tmp_path: Path) -> None:
     assert "| score | all (3) | 1 labelled (2) | 3 labelled (1) |" in text
     assert read_json(tmp_path / "results.json")["slices"] == found["slices"]
     fitted = read_slice_regressor(tmp_path / "slice_regressor.npz", SHORT_AXIS_CHECKS)
-    assert {*fitted.fold} == {f"p{n}" for n in range(PATIENTS)}
-    assert fitted.learned_from == "3 networks' segmentations of 10 patients, 354 slices"
+    assert {*fitted.folds.of} == {f"p{n}" for n in range(PATIENTS)}
+    assert fitted.learned_from == "3 networks' segmentations of 10 patients, 354 slices, cross-fitted by patient"
+
+
+def test_nothing_is_learned_of_the_excluded(tables: Path, tmp_path: Path) -> None:
+    found = study_slices(tables, tmp_path, exclude=["p0", "p7"])
+    assert found["patients"] == PATIENTS - 2
+    fitted = read_slice_regressor(tmp_path / "slice_regressor.npz", SHORT_AXIS_CHECKS)
+    assert {*fitted.folds.of} == {f"p{n}" for n in range(PATIENTS)} - {"p0", "p7"}
+    assert found["missed"] == 0  # those were p0's
 
 
 def test_folders_without_tables_are_named(tables: Path, tmp_path: Path) -> None:

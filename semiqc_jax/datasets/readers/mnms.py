@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from functools import partial
 from pathlib import Path
 
 from semiqc_jax.anatomy import SHORT_AXIS, to_canonical
 from semiqc_jax.datasets.readers.drawn import phase_warnings
-from semiqc_jax.datasets.readers.folders import named_folder, stated_split, subject_folders
-from semiqc_jax.datasets.readers.found import DEFAULT, Found, ReaderOptions, short_axis_only
+from semiqc_jax.datasets.readers.folders import stated_split
+from semiqc_jax.datasets.readers.found import DEFAULT, Found, ReaderOptions
 from semiqc_jax.datasets.readers.nifti_file import existing, is_there, read_image, read_label
 from semiqc_jax.datasets.readers.nifti_study import nifti_study
-from semiqc_jax.datasets.readers.table import find_table, number, words
-from semiqc_jax.errors import DataError, NothingUsableError
+from semiqc_jax.datasets.readers.table import number, words
+from semiqc_jax.datasets.readers.tabled import Layout, find_patients
+from semiqc_jax.errors import DataError
 from semiqc_jax.study import Study
 
-KEY = "External code"
 FRAME = re.compile(r"[0-9]{1,6}(\.0*)?")  # a frame number as a spreadsheet may write it
 
 
@@ -33,20 +32,7 @@ def find(source: str | Path, options: ReaderOptions = DEFAULT) -> list[Found]:
         DataError: the table cannot be read.
         ConfigError: the task is not the short axis.
     """
-    short_axis_only(options, "M&Ms")
-    source = named_folder(source)
-    folders = subject_folders(source, lambda folder: is_there(_image(folder)))
-    if not folders:
-        raise NothingUsableError("no M&Ms patients", source, "give the folder above Training/Labeled/CODE/")
-    table = find_table(source, KEY)
-    rows, of_table = ({}, ()) if table is None else (table.rows, (table.path,))
-    found = []
-    for folder in folders:
-        name = folder.name
-        files = (_image(folder), *(p for p in [_label(folder)] if is_there(p)), *of_table)
-        one = partial(read, folder, rows.get(name), options)
-        found.append(Found(name, folder, one, files, stated_split(folder, source)))
-    return found
+    return find_patients(LAYOUT, source, options)
 
 
 def read(folder: Path, row: Mapping[str, str] | None, options: ReaderOptions = DEFAULT) -> Study:
@@ -105,3 +91,19 @@ def _image(folder: Path) -> Path:
 
 def _label(folder: Path) -> Path:
     return existing(folder / f"{folder.name}_sa_gt.nii.gz")
+
+
+def _files(folder: Path) -> tuple[Path, ...]:
+    return (_image(folder), *(path for path in [_label(folder)] if is_there(path)))
+
+
+LAYOUT = Layout(
+    name="M&Ms",
+    place="Training/Labeled/CODE/",
+    key="External code",
+    code=str,
+    is_patient=lambda folder: is_there(_image(folder)),
+    files=_files,
+    split=stated_split,
+    read=read,
+)

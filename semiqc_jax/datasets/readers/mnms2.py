@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import partial
 from pathlib import Path
 
 from semiqc_jax.anatomy import SHORT_AXIS
-from semiqc_jax.datasets.readers.folders import named_folder, subject_folders
-from semiqc_jax.datasets.readers.found import DEFAULT, Found, ReaderOptions, short_axis_only
+from semiqc_jax.datasets.readers.found import DEFAULT, Found, ReaderOptions
 from semiqc_jax.datasets.readers.phase_files import PHASES, PhaseFiles, read_phase_files
-from semiqc_jax.datasets.readers.table import find_table, words
-from semiqc_jax.errors import NothingUsableError
+from semiqc_jax.datasets.readers.table import words
+from semiqc_jax.datasets.readers.tabled import Layout, find_patients
 from semiqc_jax.study import Study
 
-KEY = "SUBJECT_CODE"
 LAST_TRAIN, LAST_VAL = 160, 200  # subject codes of the published split: 1-160, 161-200, 201-360
 
 
@@ -28,20 +25,7 @@ def find(source: str | Path, options: ReaderOptions = DEFAULT) -> list[Found]:
         DataError: the table cannot be read.
         ConfigError: the task is not the short axis.
     """
-    short_axis_only(options, "M&Ms-2")
-    source = named_folder(source)
-    folders = subject_folders(source, lambda folder: folder.name.isdecimal() and _files(folder).usable())
-    if not folders:
-        raise NothingUsableError("no M&Ms-2 patients", source, "give the folder above dataset/NNN/")
-    table = find_table(source, KEY)
-    rows = {} if table is None else {code.lstrip("0"): row for code, row in table.rows.items()}
-    found = []
-    for folder in folders:
-        name = folder.name
-        files = (*_files(folder).there(), *(() if table is None else (table.path,)))
-        one = partial(read, folder, rows.get(name.lstrip("0")), options)
-        found.append(Found(name, folder, one, files, _published_split(int(name))))
-    return found
+    return find_patients(LAYOUT, source, options)
 
 
 def read(folder: Path, row: Mapping[str, str] | None, options: ReaderOptions = DEFAULT) -> Study:
@@ -61,7 +45,8 @@ def read(folder: Path, row: Mapping[str, str] | None, options: ReaderOptions = D
     return read_phase_files(_files(folder), folder.name, SHORT_AXIS, options.label_codes, **known)
 
 
-def _published_split(code: int) -> str:
+def _published_split(folder: Path, source: Path) -> str:
+    code = int(folder.name)
     return "train" if code <= LAST_TRAIN else "val" if code <= LAST_VAL else "test"
 
 
@@ -71,3 +56,15 @@ def _files(folder: Path) -> PhaseFiles:
     ed_label, es_label = (start.with_name(f"{start.name}_{phase}_gt.nii.gz") for phase in PHASES)
     cine = start.with_name(f"{start.name}_CINE.nii.gz")
     return PhaseFiles(cine, None, (ed, es), (ed_label, es_label))
+
+
+LAYOUT = Layout(
+    name="M&Ms-2",
+    place="dataset/NNN/",
+    key="SUBJECT_CODE",
+    code=lambda code: code.lstrip("0"),
+    is_patient=lambda folder: folder.name.isdecimal() and _files(folder).usable(),
+    files=lambda folder: _files(folder).there(),
+    split=_published_split,
+    read=read,
+)
