@@ -78,14 +78,26 @@ class Checkpoints:
         self._manager.wait_until_finished()
         return digest
 
+    def forget(self, before: int) -> None:
+        """Delete the checkpoints of earlier steps, also those that were to be kept."""
+        for step in self.steps():
+            if step < before:
+                self._manager.delete(step)
+
     def info(self, step: int) -> dict[str, Any]:
-        """What was saved beside the arrays: network, step, round, sha256, task, grid."""
+        """What was saved beside the arrays: network, step, round, sha256, task, grid.
+
+        Raises:
+            UserError: there is no whole checkpoint at this step.
+        """
+        self._require(step)
         return dict(self._manager.metadata(step).custom_metadata or {})
 
     def restore_train(self, step: int, like: PyTree) -> PyTree:
         """The training state of a step, in the structure of `like`.
 
         Raises:
+            UserError: there is no whole checkpoint at this step.
             DataError: it was saved by a run of another architecture.
         """
         return self._restore(step, "train", like)
@@ -94,7 +106,13 @@ class Checkpoints:
         """The inference variables of a step, in the structure of `like`."""
         return self._restore(step, "model", like)
 
+    def _require(self, step: int) -> None:
+        if step not in self.steps():
+            mend = "restore the folder, or train in another workdir"
+            raise UserError(f"the checkpoint of step {step} is missing", self._folder, mend)
+
     def _restore(self, step: int, item: str, like: PyTree) -> PyTree:
+        self._require(step)
         host = jax.tree.map(lambda x: np.zeros(x.shape, x.dtype), like)
         try:
             restored = self._manager.restore(step, args=ocp.args.Composite(**{item: ocp.args.StandardRestore(host)}))

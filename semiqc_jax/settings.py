@@ -108,6 +108,7 @@ class Settings:
     threshold: float = _within(0.8, 0, 1)  # threshold: smallest score that is kept
     budget: int = _within(0, 0)  # budget: number of them that are kept
     by_group: bool = False  # the policy is applied within each disease group, so that no disease is rejected as one
+    cross_fit: bool = False  # from round 2 on a network that learned from the other half segments each half of the pool
     labelled: int = _within(3, 1)
     labelled_draw: str = "published"  # or an integer: a seeded draw
     seed: int = _within(1, 0, 2**31 - 1)
@@ -159,7 +160,7 @@ class Settings:
 STAGE0_FREE = {  # settings that do not touch stage 0
     *("method", "selector", "select_by", "policy", "fraction", "threshold", "budget", "by_group", "quality", "rounds"),
     *("pseudo_fraction", "round_updates", "round_learning_rate", "stage0_from", "checkpoint_every", "log_every"),
-    *("inference_batch", "flip_average", "resident_mb", "data_dir", "preset"),
+    *("inference_batch", "flip_average", "resident_mb", "data_dir", "preset", "cross_fit"),
 }
 
 
@@ -234,6 +235,8 @@ def _joint_problems(s: Settings) -> list[str]:
     if s.selector != "none" and s.rounds and not 0 < s.pseudo_batch < s.batch_size:
         what = f"pseudo_fraction = {s.pseudo_fraction} of batch_size = {s.batch_size}"
         problems.append(f"{what} is {s.pseudo_batch}: a round needs labelled and pseudo-labelled examples")
+    if s.cross_fit and (s.selector == "none" or s.rounds < 2):
+        problems.append("cross_fit is about who segments the pool from round 2 on: give a selector and rounds >= 2")
     if s.quality.slice_regressor and (s.select_by == "subject" or not s.quality.use_confidence):
         problems.append("quality.slice_regressor judges slices, by their softmax too: see select_by, use_confidence")
     if (s.quality.off or s.quality.limits) and s.quality.name == "learned":

@@ -116,6 +116,22 @@ def test_what_is_not_there_is_said(folder, tmp_path):
         load_model(tmp_path / "empty")
 
 
+def test_what_is_forgotten_is_gone_also_for_the_next_process(tmp_path):
+    with Checkpoints(tmp_path, keep=(1, 2, 3)) as checkpoints:
+        for step in (1, 2, 3, 4):
+            variables = variables_of(UNET, step)
+            checkpoints.save(step, variables, UNET, train_state(variables, step))
+        checkpoints.forget(3)
+        assert checkpoints.steps() == (3, 4)
+        for reads in (checkpoints.info, lambda step: checkpoints.restore_train(step, blank(train_state(variables)))):
+            with pytest.raises(UserError, match=r"the checkpoint of step 2 is missing .*another workdir"):
+                reads(2)
+    with Checkpoints(tmp_path, keep=(1, 2, 3)) as checkpoints:
+        assert checkpoints.steps() == (3, 4)
+        checkpoints.forget(5)
+        assert checkpoints.latest() is None
+
+
 def test_a_reader_leaves_the_folder_alone(folder):
     """Half-written saves of a run that still trains are neither read nor removed."""
     half = folder / "6.orbax-checkpoint-tmp-1"

@@ -196,6 +196,7 @@ LEAVES_STAGE0 = {
     "stage0_from": "elsewhere",
     "data_dir": "elsewhere",
     "checkpoint_every": 9,
+    "cross_fit": True,
 }
 
 

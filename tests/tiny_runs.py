@@ -197,7 +197,8 @@ def last_model(folder: Path) -> str:
 
 def outcome(folder: Path) -> dict[str, Any]:
     """All of a run that has to be the same for the same settings; metrics go without their timing."""
-    lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    logs = [folder / "metrics.jsonl", *sorted(folder.glob("halves/*/metrics.jsonl"))]
+    lines = [json.loads(line) for path in logs for line in path.read_text().splitlines()]
     return {
         "status": read_json(folder / "status.json"),
         "models": models(folder),

@@ -34,6 +34,12 @@ class Subject:
     es_frame: int | None = None
     group: str | None = None
     extra: Mapping[str, Any] | None = None  # sex, age_years, ... as far as known
+    patient_id: str | None = None  # shared by the studies of one patient; None: this is the only one
+
+    @property
+    def patient(self) -> str:
+        """Whom this is a study of."""
+        return self.patient_id or self.subject_id
 
     @property
     def shape(self) -> tuple[int, int, int, int]:

@@ -45,7 +45,7 @@ def finish(
             if isinstance(outcome, Refused):
                 refused.append(outcome)
                 continue
-            subjects.append(replace(outcome, first_record=first))
+            subjects.append(replace(outcome, first_record=first, patient_id=one.patient_id))
             members.append(member(one, outcome))
             first += outcome.n_frames * outcome.n_slices
     if not subjects:

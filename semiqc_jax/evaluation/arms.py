@@ -10,7 +10,9 @@ from semiqc_jax.evaluation.runs import Run
 
 BASELINE = "supervised"
 SPOKEN = {"True": "on", "False": "off", "": "none"}
-SELECTION = ("select_by", "policy", "fraction", "threshold", "budget", "by_group", "pseudo_fraction", "quality.")
+SELECTION = (
+    *("select_by", "policy", "fraction", "threshold", "budget", "by_group", "pseudo_fraction", "cross_fit", "quality."),
+)
 
 FILES = ("quality.classifier", "quality.slice_regressor")
 

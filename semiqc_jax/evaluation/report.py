@@ -251,6 +251,7 @@ def _round(folder: Path, truth: Mapping[str, Any]) -> dict[str, Any]:
         "name": folder.name,
         "tiles": tiles,
         "facts": {key: known.get(key) for key in ("selector", "judge", "target_dice")},
+        "cross_fitted": any(half["learned_from"] for half in known.get("halves", ())),
         "uncalibrated": any(row.get("calibration") == "none" for row in rows),
         "groups": known.get("accepted_by_group") or {},
         "page": f"rounds/{folder.name}/quality.html" if (folder / "quality.html").is_file() else "",

@@ -1,9 +1,9 @@
-"""The pool of a round: segmented into the store, shown as evidence, judged, and chosen from."""
+"""The pool of a round, segmented: shown as evidence, judged, and chosen from."""
 
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -19,8 +19,6 @@ from semiqc_jax.datasets.cohort import Cohort, read_truth
 from semiqc_jax.downstream.curves import slice_extent_mm
 from semiqc_jax.evaluation.overlap import mean_dice
 from semiqc_jax.files import read_json, write_bytes, write_csv, write_json
-from semiqc_jax.pipeline import Segmenter, cohort_cines, segment_studies
-from semiqc_jax.progress import progress
 from semiqc_jax.quality.groups import group_codes
 from semiqc_jax.quality.score import Quality
 from semiqc_jax.quality.slice_score import frame_scores
@@ -28,8 +26,8 @@ from semiqc_jax.rounds.calibrating import label_budget
 from semiqc_jax.rounds.judge import Judge
 from semiqc_jax.rounds.slice_judge import SliceJudge, slice_judge_for
 from semiqc_jax.rounds.slices_file import by_subject, write_slices
-from semiqc_jax.rounds.store import SUBJECTS_PER_SHARD, PseudoStore
-from semiqc_jax.segmentation.assemble import MEASURED, assemble_evidence
+from semiqc_jax.rounds.store import PseudoStore
+from semiqc_jax.segmentation.assemble import assemble_evidence
 from semiqc_jax.segmentation.evidence import Evidence
 from semiqc_jax.selection import CHOSEN, UNITS, Selection, existing, mean_confidence, select
 from semiqc_jax.settings import Settings
@@ -75,35 +73,6 @@ class Pool:
             return data["weight"]
 
 
-def segment_pool(
-    pool: Pool, segmenter: Callable[[], Segmenter], provenance: Mapping[str, Any], stop_if_asked: Callable[[], None]
-) -> None:
-    """Segment every frame of the pool into the store, shard by shard; shards that are there are kept.
-
-    A selection that was made from other pseudo-labels counts no more.
-    """
-    pool.manifest.unlink(missing_ok=True)
-    provenance = {**provenance, "statistics": list(MEASURED)}  # those of an older version are made anew
-    store, n = pool.store, len(pool.subjects)
-    shards = [
-        (i, pool.subjects[at : at + SUBJECTS_PER_SHARD]) for i, at in enumerate(range(0, n, SUBJECTS_PER_SHARD))
-    ]
-    todo = [(i, members) for i, members in shards if not store.is_written(i, provenance)]
-    if not todo:
-        return
-    model = segmenter()
-    with progress("segmenting the pool", n, "subjects", n - sum(len(m) for _, m in todo)) as advance:
-        cines = cohort_cines(pool.cohort, [i for _, members in todo for i in members])
-        segmented = segment_studies(model, cines)
-        for i, members in todo:
-            shard = []
-            for _ in members:
-                shard.append(next(segmented))
-                advance()
-            store.write(i, shard, provenance)
-            stop_if_asked()
-
-
 def pool_evidence(pool: Pool) -> Evidence:
     """What the stored segmentations show; nothing of it comes from a reference label."""
     infos = [pool.cohort.subjects[i] for i in pool.subjects]
@@ -143,10 +112,22 @@ class _Choice(NamedTuple):
     slice_score: Float[Array, "N T Z"] | None  # by the judge of slices; None where subjects are chosen
 
 
-def choose(pool: Pool, settings: Settings, stage: int, judge: Judge, checkpoint: Mapping[str, Any]) -> None:
+def choose(
+    pool: Pool,
+    settings: Settings,
+    stage: int,
+    judge: Judge,
+    checkpoint: Mapping[str, Any],
+    halves: Sequence[Mapping[str, Any]] = (),
+) -> None:
     """Judge and choose, and write `quality.csv`, the weights and, last, `manifest.json`.
 
-    Where frames or slices are chosen, `slices.csv` says which, and the manifest who judged them.
+    Where frames or slices are chosen, `slices.csv` says which, and the manifest who judged them. All of the pool is
+    ranked in one list, also where each half was segmented by another network.
+
+    Args:
+        checkpoint: {step, sha256} of the run's own network.
+        halves: of a cross-fitted run, for the manifest: who is in each half and which network segmented it.
     """
     unit, evidence = settings.select_by, pool_evidence(pool)
     ids = [pool.cohort.subjects[i].subject_id for i in pool.subjects]
@@ -165,7 +146,7 @@ def choose(pool: Pool, settings: Settings, stage: int, judge: Judge, checkpoint:
         _groups(pool) if settings.by_group else None,
     )
     choice = _Choice(quality, selection, evidence, slice_score)
-    _write_choice(pool, settings, stage, judge, of_slices, checkpoint, choice)
+    _write_choice(pool, settings, stage, judge, of_slices, checkpoint, halves, choice)
 
 
 def _groups(pool: Pool) -> Int[Array, " N"]:
@@ -186,6 +167,7 @@ def _write_choice(
     judge: Judge,
     of_slices: SliceJudge | None,
     checkpoint: Mapping[str, Any],
+    halves: Sequence[Mapping[str, Any]],
     choice: _Choice,
 ) -> None:
     quality, selection, evidence, _ = choice
@@ -226,6 +208,7 @@ def _write_choice(
         {
             "round": stage,
             "checkpoint": dict(checkpoint),
+            "halves": list(halves),
             "selector": settings.selector,
             "judge": judge.name,
             "learned_from": judge.learned_from,

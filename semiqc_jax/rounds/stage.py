@@ -52,14 +52,14 @@ class Trainer:
         """The network with weights, ready to segment."""
         return Model(self.network, variables, self.grid, self.cohort.task, self.settings.flip_average)
 
-    def method(self, stage: int) -> Method:
-        """The training method with the streams of a stage.
+    def method(self, pseudo: bool = False) -> Method:
+        """The training method, its batch all labelled or, where the selector has any, with pseudo-labelled slices.
 
         Raises:
             ConfigError: a stream does not divide over the devices.
         """
-        pseudo = self.settings.pseudo_batch if stage else 0
-        streams = {"labelled": self.settings.batch_size - pseudo, "pseudo": pseudo}
+        n_pseudo = self.settings.pseudo_batch if pseudo else 0
+        streams = {"labelled": self.settings.batch_size - n_pseudo, "pseudo": n_pseudo}
         streams = {name: n for name, n in streams.items() if n}
         for name, n in streams.items():
             if n % self.devices.count:
@@ -72,8 +72,8 @@ class Trainer:
 
     def check(self) -> None:
         """Raise now what a stage would raise when it begins."""
-        for stage in range(min(self.settings.rounds, 1) + 1):
-            self.method(stage)
+        for pseudo in (False, self.settings.rounds > 0):
+            self.method(pseudo)
 
     def fresh(self) -> TrainState:
         """The state before the first update."""
@@ -96,14 +96,14 @@ class Trainer:
         """Save the state after `done` updates of a stage."""
         s = self.settings
         step = s.stage_end(stage - 1) + done if stage else done
-        variables = self.method(stage).infer(state.method)
+        variables = self.method().infer(state.method)
         info = {"round": stage, "task": self.cohort.task.name, "grid": [s.grid.size, s.grid.pixel_mm]}
         checkpoints.save(step, variables, self.network, state, flip_average=s.flip_average, **info)
 
     def train(self, stage: int, state: TrainState, sources: Mapping[str, Source], hooks: Hooks) -> TrainState:
-        """Run what is left of a stage."""
+        """Run what is left of a stage on the sources that there are."""
         s = self.settings
-        method = self.method(stage)
+        method = self.method("pseudo" in sources)
         updates = s.round_updates if stage else s.updates
         resident: dict[str, Resident] = {}
         streamed: dict[str, Iterator[Slices]] = {}

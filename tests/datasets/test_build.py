@@ -67,6 +67,14 @@ def test_bad_subjects_are_quarantined_and_the_rest_is_built(make_study, tmp_path
     assert [line["subject_id"] for line in lines] == ["s0", "s1", "s2", "s5"]
 
 
+@pytest.mark.parametrize("form", ["pack", "records"])
+def test_patients_of_several_studies_are_known(make_study, tmp_path, form):
+    patients = ("anna", "anna", None)
+    found = [dataclasses.replace(one, patient_id=p) for one, p in zip(sources(make_study), patients)]
+    build_cohort(found, tmp_path / "data", Request("tiny", form), lambda _: {"train": ["s0", "s1", "s2"]})
+    assert [s.patient for s in open_cohort(tmp_path / "data").subjects] == ["anna", "anna", "s2"]
+
+
 def test_strict_stops_at_the_first_bad_subject_and_leaves_nothing(make_study, tmp_path):
     found = [*sources(make_study), Found("b", "raw/b", broken)]
     with pytest.raises(DataError, match=r"b\.nii"):

@@ -202,17 +202,28 @@ def test_recipes_are_told_apart_within_a_method(tmp_path: Path, evaluations: Pat
     ]
 
 
-def test_a_run_of_an_older_version_is_one_with_the_defaults(tmp_path: Path, evaluations: Path) -> None:
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"select_by": ("subject", "slice")}, ("select by subject", "select by slice")),
+        ({"cross_fit": (False, True)}, ("cross fit off", "cross fit on")),
+    ],
+    ids=str,
+)
+def test_a_run_of_an_older_version_is_one_with_the_defaults(
+    tmp_path: Path, evaluations: Path, change: dict[str, Any], words: tuple[str, str]
+) -> None:
+    ((name, (default, other)),) = change.items()
     add_run(tmp_path, evaluations, "supervised", "bad")
-    add_run(tmp_path, evaluations, "semiqcseg", "good")  # its file knows nothing of `select_by`
-    add_run(tmp_path, evaluations, "semiqcseg", "good", select_by="subject", seed=2)
-    add_run(tmp_path, evaluations, "semiqcseg", "fair", select_by="slice")
+    add_run(tmp_path, evaluations, "semiqcseg", "good")  # its file knows nothing of the setting
+    add_run(tmp_path, evaluations, "semiqcseg", "good", seed=2, **{name: default})
+    add_run(tmp_path, evaluations, "semiqcseg", "fair", **{name: other})
     found = compare_runs(tmp_path, tmp_path / "out")
-    assert [(line["arm"], line["n_runs"], line["n_paired_runs"]) for line in found.summary] == [
-        ("supervised", 1, 0),
-        ("semiqcseg (select by slice)", 1, 1),
-        ("semiqcseg (select by subject)", 2, 1),
-    ]
+    assert {line["arm"]: (line["n_runs"], line["n_paired_runs"]) for line in found.summary} == {
+        "supervised": (1, 0),
+        f"semiqcseg ({words[0]})": (2, 1),
+        f"semiqcseg ({words[1]})": (1, 1),
+    }
 
 
 def test_a_network_with_its_own_schedule_needs_no_more_words(tmp_path: Path, evaluations: Path) -> None:

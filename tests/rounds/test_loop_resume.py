@@ -4,12 +4,12 @@ import os
 import signal
 
 import pytest
-from tiny_runs import POOL, STAGE_ENDS, outcome, tiny_config, train
+from tiny_runs import POOL, ROUND_UPDATES, STAGE_ENDS, outcome, tiny_config, train
 
 from semiqc_jax.checkpoints import Checkpoints
 from semiqc_jax.errors import EXIT_PREEMPTED, Preempted
 from semiqc_jax.files import read_json
-from semiqc_jax.rounds import loop, pool
+from semiqc_jax.rounds import loop, pool, segmenting
 from semiqc_jax.rounds.run_folder import MetricsLog
 from semiqc_jax.rounds.store import PseudoStore
 
@@ -19,7 +19,7 @@ SHARDS = [f"{i:05d}.npz" for i in range(2)]
 @pytest.fixture(scope="module", autouse=True)
 def _two_shards():
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(pool, "SUBJECTS_PER_SHARD", len(POOL) // len(SHARDS))
+        patch.setattr(segmenting, "SUBJECTS_PER_SHARD", len(POOL) // len(SHARDS))
         yield
 
 
@@ -74,21 +74,79 @@ KILLS = [
 ]
 
 
-def test_killed_everywhere(whole, finished_runs, tmp_path):
-    """One run, killed at each of these moments in turn."""
-    run, settings = tmp_path / "run", tiny_config()
-    for owner, name, call, saved in KILLS:
+# The same of a cross-fitted run of three rounds: in the first two each half's network saves twice, then the run's own.
+CROSS_FIT_KILLS = [
+    (Checkpoints, "save", 3, STAGE_ENDS[0]),  # at the end of half 1's training; the first save was stage 0
+    (Checkpoints, "save", 2, STAGE_ENDS[0]),  # in half 2's training
+    (MetricsLog, "write", 1, STAGE_ENDS[0]),
+    (Checkpoints, "save", 4, STAGE_ENDS[0] + 3),  # at the end of round 1
+    (PseudoStore, "write", 2, STAGE_ENDS[1]),  # one half is segmented, the other is not
+    (pool, "write_json", 1, STAGE_ENDS[1]),
+    (Checkpoints, "save", 1, STAGE_ENDS[1]),  # half 1 in round 2, before anything was saved
+    (Checkpoints, "save", 3, STAGE_ENDS[1]),  # half 2 in round 2
+    (loop, "pseudo_source", 1, STAGE_ENDS[1]),
+    (Checkpoints, "save", 4, STAGE_ENDS[1] + 3),
+    (PseudoStore, "write", 1, STAGE_ENDS[2]),
+    (Checkpoints, "save", 2, STAGE_ENDS[2] + 3),  # in the last round, of the run's own network alone
+    (Checkpoints, "forget", 4, STAGE_ENDS[2] + ROUND_UPDATES),  # while the networks of the halves are removed
+]
+
+
+def killed_at_each(kills, settings, cohort, run):
+    """One run, killed at each of these moments in turn, then left alone."""
+    for owner, name, call, saved in kills:
         before = times(run)
         with pytest.MonkeyPatch.context() as patch:
             interrupt(patch, owner, name, call, kill)
             with pytest.raises(KeyboardInterrupt):
-                train(settings, finished_runs.cohort, run)
+                train(settings, cohort, run)
         with Checkpoints(run / "checkpoints", read_only=True) as checkpoints:
             assert checkpoints.latest() == saved, (name, call)
         assert times(run).items() >= before.items()
         assert read_json(run / "status.json")["state"] == "running"
-    train(settings, finished_runs.cohort, run)
-    assert outcome(run) == whole
+    return train(settings, cohort, run)
+
+
+def test_killed_everywhere(whole, finished_runs, tmp_path):
+    assert outcome(killed_at_each(KILLS, tiny_config(), finished_runs.cohort, tmp_path / "run")) == whole
+
+
+@pytest.fixture(scope="module")
+def cross_fit(finished_runs, tmp_path_factory):
+    """Settings of a cross-fitted run, and what it leaves if it is not interrupted."""
+    config = tiny_config(rounds=3, cross_fit=True, stage0_from=str(finished_runs("none")))
+    return config, outcome(train(config, finished_runs.cohort, tmp_path_factory.mktemp("cross_fit") / "run"))
+
+
+def test_a_cross_fitted_run_killed_everywhere(cross_fit, finished_runs, tmp_path):
+    config, expected = cross_fit
+    assert outcome(killed_at_each(CROSS_FIT_KILLS, config, finished_runs.cohort, tmp_path / "run")) == expected
+
+
+def test_the_network_of_a_half_is_asked_to_stop(cross_fit, finished_runs, tmp_path):
+    """The status counts the updates of the run's own network."""
+    config, expected = cross_fit
+    with pytest.MonkeyPatch.context() as patch:
+        interrupt(patch, MetricsLog, "write", 2, ask_to_stop)
+        with pytest.raises(Preempted, match=f"stopped at update {STAGE_ENDS[0]}, state saved"):
+            train(config, finished_runs.cohort, tmp_path / "run")
+    assert read_json(tmp_path / "run" / "status.json") == {"state": "preempted", "round": 1, "step": STAGE_ENDS[0]}
+    assert outcome(train(config, finished_runs.cohort, tmp_path / "run")) == expected
+
+
+def test_a_half_is_segmented_again_when_the_networks_are_further(cross_fit, finished_runs, tmp_path):
+    """Shards that are lost while round 2 trains are made by the same networks as before."""
+    (config, expected), run = cross_fit, tmp_path / "run"
+    with pytest.MonkeyPatch.context() as patch:
+        interrupt(patch, Checkpoints, "save", 11, kill)  # half 1 is through round 2, half 2 in it
+        with pytest.raises(KeyboardInterrupt):
+            train(config, finished_runs.cohort, run)
+    for half, latest in (("1", STAGE_ENDS[2]), ("2", STAGE_ENDS[1] + 3)):
+        with Checkpoints(run / "halves" / half / "checkpoints", read_only=True) as checkpoints:
+            assert checkpoints.steps() == (STAGE_ENDS[1], latest)
+    for name in SHARDS:
+        (run / "rounds" / "002" / "pseudo" / name).unlink()
+    assert outcome(train(config, finished_runs.cohort, run)) == expected
 
 
 def test_a_finished_run_is_left_alone(whole, finished_runs, tmp_path, monkeypatch):

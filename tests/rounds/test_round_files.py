@@ -14,7 +14,8 @@ from semiqc_jax.files import number, read_csv, read_json
 from semiqc_jax.pipeline import Segmentation
 from semiqc_jax.quality.short_axis import SHORT_AXIS_CHECKS
 from semiqc_jax.rounds.judge import rules_judge
-from semiqc_jax.rounds.pool import Pool, choose, segment_pool
+from semiqc_jax.rounds.pool import Pool, choose
+from semiqc_jax.rounds.segmenting import Part, segment_pool
 from semiqc_jax.settings import load_settings
 
 CHECKPOINT = {"step": 8, "sha256": "ab"}
@@ -82,8 +83,9 @@ def test_a_round_that_is_redone_has_no_manifest_meanwhile(pool):
     assert pool.is_whole
     pool.store.shard_path(0).unlink()
     assert not pool.is_whole
+    killed = Part(pool.subjects, CHECKPOINT, lambda: (_ for _ in ()).throw(KeyboardInterrupt))
     with pytest.raises(KeyboardInterrupt):
-        segment_pool(pool, lambda: (_ for _ in ()).throw(KeyboardInterrupt), CHECKPOINT, lambda: None)
+        segment_pool(pool, [killed], lambda: None)
     assert not pool.is_complete
 
 
