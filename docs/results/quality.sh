@@ -20,10 +20,19 @@ for draw in ${DRAWS:-201 202}; do
       --config.updates=200 --config.rounds=2 --config.round_updates=400 $small
   done
 done
+for draw in ${DRAWS:-201 202}; do # twice the filters, more updates, flip averaging: segmentations that are good more often
+  for labelled in ${MANY:-7 14}; do
+    "$python" launch/train.py --config=configs/acdc.py:supervised,cpu \
+      --workdir="$out/runs/labelled${labelled}_draw${draw}_wide" --config.data_dir="$out/data" \
+      --config.labelled="$labelled" --config.labelled_draw="$draw" --config.seed="$draw" \
+      --config.grid.size=80 --config.grid.pixel_mm=2.2 --config.updates=800 --config.rounds=2 --config.round_updates=800
+  done
+done
 for draw in 101 102; do
   run="$selection/runs/draw$draw/supervised"
   [ -z "$selection" ] || ln -sfn "$(cd -- "$run" && pwd)" "$out/runs/labelled3_draw$draw"
 done
 "$python" launch/study_networks.py --runs="$out/runs" --data="$out/data" --output="$out/tables"
+"$python" launch/study_calibration.py --tables="$out/tables" --output="$out/calibration.json"
 "$python" launch/study_judges.py --tables="$out/tables" --output="$out/quality_acdc.json"
 "$python" launch/study_slices.py --tables="$out/tables" --output="$out/slices"
