@@ -15,6 +15,7 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float
 
+from semiqc_jax.quality.blocks import by_blocks
 from semiqc_jax.quality.curve_judge import BEST, WORST
 
 WIDTH, REACH, LAYERS = 24, 2, 2  # a window holds 2 x REACH + 1 samples
@@ -94,5 +95,9 @@ def network_severity(
     params: Params, curves: Float[Array, "N S C"], features: Float[Array, "N F"]
 ) -> Float[Array, " N"]:
     """The larger of the two severities that an ensemble expects; the mean over its networks, cut to [-2, 2]."""
-    each = jax.vmap(lambda p: jnp.asarray(CurveNetwork().apply(p, curves, features, False)).max(-1))(params)
-    return jnp.clip(each.mean(0), BEST, WORST)
+
+    def block(curves: Array, features: Array) -> Array:
+        each = jax.vmap(lambda p: jnp.asarray(CurveNetwork().apply(p, curves, features, False)).max(-1))(params)
+        return jnp.clip(each.mean(0), BEST, WORST)
+
+    return by_blocks(block, curves, features)

@@ -20,7 +20,8 @@ from semiqc_jax.quality.features import features
 from semiqc_jax.quality.learned import Classifier, fit
 from semiqc_jax.quality.tasks import checks_of
 from semiqc_jax.quality.training_set import corrupted_training_set
-from semiqc_jax.rounds.judge import Judge, rules_judge
+from semiqc_jax.rounds.curve_file import keep_curve_judge, kept_curve_judge
+from semiqc_jax.rounds.judge import Judge, rules_judge, with_curves
 from semiqc_jax.rounds.trained_judge import given_classifier, learned_judge, read_classifier, write_classifier
 from semiqc_jax.settings import Settings
 
@@ -34,9 +35,15 @@ def judge_for(settings: Settings, cohort: Cohort, folder: Path) -> Judge:
     """The judge of the cohort's task that the settings name.
 
     Raises:
-        ConfigError: the rules that are switched off are not those of the task, or see `given_classifier`.
+        ConfigError: the rules that are switched off are not those of the task, or see `given_classifier` and
+            `keep_curve_judge`.
         DataError: the judge in `folder`, or the one that is named, is of another task.
     """
+    keep_curve_judge(settings.quality, cohort, folder)
+    return with_curves(_judge_of_masks(settings, cohort, folder), kept_curve_judge(settings.quality, folder))
+
+
+def _judge_of_masks(settings: Settings, cohort: Cohort, folder: Path) -> Judge:
     quality, checks = settings.quality, checks_of(cohort.task.name)
     if quality.name == "rules":
         return rules_judge(checks, quality.use_confidence, quality.off, quality.rule_limits)

@@ -18,6 +18,7 @@ from semiqc_jax.progress import progress
 from semiqc_jax.quality.rules import configure_rules
 from semiqc_jax.quality.tasks import checks_of
 from semiqc_jax.rounds.calibrating import calibrate_run, calibration_subjects
+from semiqc_jax.rounds.curve_file import keep_curve_judge
 from semiqc_jax.rounds.judge import Judge
 from semiqc_jax.rounds.pool import Pool, choose, segment_pool
 from semiqc_jax.rounds.run_folder import MetricsLog, claim, locked, write_status
@@ -56,6 +57,7 @@ def run(settings: Settings, cohort: Cohort, folder: Path, make_judge: Any) -> No
     keep = [settings.stage_end(stage) for stage in range(settings.rounds + 1)]
     with locked(folder):
         claim(folder, settings, splits)
+        keep_curve_judge(settings.quality, cohort, folder)
         with Checkpoints(folder / "checkpoints", keep) as checkpoints, stop_on_sigterm() as stop:
             _Loop(trainer, folder, make_judge, checkpoints, stop, labelled, pool).go()
 

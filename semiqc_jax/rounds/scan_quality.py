@@ -12,9 +12,10 @@ import numpy as np
 from semiqc_jax.anatomy import Task
 from semiqc_jax.quality.calibration import UNCALIBRATED, Calibration, probability_good, verdicts
 from semiqc_jax.quality.checks import Checks
+from semiqc_jax.quality.curve_chance import CurveJudge
 from semiqc_jax.quality.learned import Classifier
 from semiqc_jax.quality.tasks import checks_of
-from semiqc_jax.rounds.judge import Judge, rules_judge
+from semiqc_jax.rounds.judge import Judge, rules_judge, with_curves
 from semiqc_jax.rounds.new_scans import Scan
 from semiqc_jax.rounds.trained_judge import learned_judge, read_classifier
 from semiqc_jax.segmentation.assemble import assemble_evidence
@@ -30,12 +31,13 @@ def judge_scans(
     quality: QualitySettings = BY_DEFAULT,
     calibration: Calibration | None = None,
     classifier: Classifier | None = None,
+    curves: CurveJudge | None = None,
 ) -> list[dict[str, Any]]:
     """Rows of `quality.csv`, in the order of the scans; without a calibration no verdict is above `review`.
 
-    Judged by the classifier where there is one, else by rules. `probability` is P(Dice >= target), known where the
-    calibration promises something. A scan of one frame is judged by the rules that need no cardiac cycle, and never
-    above `review`: calibration and classifier are of cycles.
+    Judged by the classifier where there is one, else by rules; a judge of curves judges beside either. `probability`
+    is P(Dice >= target), known where the calibration promises something. A scan of one frame is judged by the rules
+    that need no cardiac cycle, and never above `review`: calibration and classifier are of cycles.
     """
     judged: dict[str, dict[str, Any]] = {}
     checks = checks_of(task.name)
@@ -43,7 +45,7 @@ def judge_scans(
     for single in (True, False):
         group = [scan for scan in scans if (len(scan.curves) == 1) == single]
         learned = None if single or classifier is None else learned_judge(classifier, quality.use_confidence)
-        judge, trusted = learned or _rules(checks, quality, single), None if single else promised
+        judge, trusted = with_curves(learned or _rules(checks, quality, single), curves), None if single else promised
         for at in range(0, len(group), JUDGED_AT_ONCE):
             for row in _rows(group[at : at + JUDGED_AT_ONCE], judge, trusted):
                 judged[row["subject_id"]] = row
