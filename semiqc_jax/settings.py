@@ -70,6 +70,7 @@ class QualitySettings:
     rules_off: str = ""  # names of rules that are switched off, separated by commas
     limits: str = ""  # other limits of rules: "stroke_volume_mismatch=-10:10,lv_ef=20:80"
     classifier: str = ""  # learned, both: a file of launch/train_quality.py; by default one is fitted to phantoms
+    curves: str = ""  # a file of launch/train_curve_judge.py that judges LV curves beside it; "": none does
     slice_regressor: str = ""  # select_by frame or slice: a file of launch/study_slices.py; else rules on slices
     target_dice: float = _within(0.85, 0, 1)  # what a good segmentation is
     calibrate: str = _one_of("none", ("none", "val"))  # whose labels calibrate the verdicts

@@ -159,4 +159,5 @@ def test_batches_give_what_single_slices_give(tmp_path: Path) -> None:
 
 def test_benchmarks_are_registered() -> None:
     reads = {"reading", "reading_192", "reading_cines", "building"}
-    assert BENCHMARKS.keys() == {"train_step", "inference", "selection", "quality_rules", "quality_svm", *reads}
+    quality = {"quality_rules", "quality_svm", "quality_curves"}
+    assert BENCHMARKS.keys() == {"train_step", "inference", "selection", *quality, *reads}

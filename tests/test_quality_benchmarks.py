@@ -10,7 +10,7 @@ from jax.sharding import PartitionSpec
 
 from semiqc_jax.benchmarks.contest import same
 from semiqc_jax.benchmarks.curve_cohort import CURVE_CHECKS, ON_CURVES, curve_cohort, scores_in_a_loop
-from semiqc_jax.benchmarks.quality import quality_rules, quality_svm, rule_score, rules_and_linear
+from semiqc_jax.benchmarks.quality import quality_curves, quality_rules, quality_svm, rule_score, rules_and_linear
 from semiqc_jax.parallel import Devices
 
 
@@ -27,6 +27,14 @@ def test_support_vectors_give_what_scikit_learn_gives(tmp_path: Path) -> None:
     contest = quality_svm(tmp_path, n_subjects=200, compared=60)
     assert same(np.asarray(contest.ours()), contest.reference(), contest.rtol)
     assert "vectors" in contest.reference_name
+
+
+def test_the_judge_of_curves_gives_what_a_loop_and_scikit_learn_give(tmp_path: Path) -> None:
+    contest = quality_curves(tmp_path, n_subjects=40, compared=40, taught=40)
+    chances = np.asarray(contest.ours())
+    assert same(chances, contest.reference(), contest.rtol)
+    assert np.ptp(chances) > 0.01
+    assert "loop" in contest.reference_name
 
 
 def test_lost_frames_score_lower() -> None:

@@ -12,7 +12,7 @@ from semiqc_jax.benchmarks.building import building
 from semiqc_jax.benchmarks.contest import Contest, Outcome, Spread, hold
 from semiqc_jax.benchmarks.inference import inference
 from semiqc_jax.benchmarks.machine import machine, versions
-from semiqc_jax.benchmarks.quality import quality_rules, quality_svm
+from semiqc_jax.benchmarks.quality import quality_curves, quality_rules, quality_svm
 from semiqc_jax.benchmarks.reading import reading, reading_192, reading_cines
 from semiqc_jax.benchmarks.selecting import selecting
 from semiqc_jax.benchmarks.training import train_step
@@ -29,6 +29,7 @@ BENCHMARKS: Mapping[str, Prepare] = {
     "selection": selecting,
     "quality_rules": quality_rules,
     "quality_svm": quality_svm,
+    "quality_curves": quality_curves,
 }
 
 

@@ -15,6 +15,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float
 from numpy.typing import ArrayLike, NDArray
 
+from semiqc_jax.quality.blocks import by_blocks
 from semiqc_jax.quality.learned import standardise
 
 EF_LIMIT_POINTS, EDV_LIMIT = 10.0, 0.2  # percentage points; share of the reference
@@ -82,7 +83,12 @@ def fit_curve_machine(values: ArrayLike, severity: ArrayLike) -> CurveMachine:
 @jax.jit
 def expected_severity(values: Float[Array, "N F"], machine: CurveMachine) -> Float[Array, " N"]:
     """The severity that the machine expects of features; the larger, the worse."""
-    inputs = standardise(values, machine.centre, machine.scale)
-    squares = jnp.sum(inputs**2, -1)[:, None] + jnp.sum(machine.vectors**2, -1)
-    distance = jnp.maximum(squares - 2 * inputs @ machine.vectors.T, 0.0)
-    return jnp.exp(-SVM_GAMMA * distance) @ machine.weights + machine.bias
+    lengths = jnp.sum(machine.vectors**2, -1)
+
+    def block(values: Array) -> Array:
+        inputs = standardise(values, machine.centre, machine.scale)
+        squares = jnp.sum(inputs**2, -1)[:, None] + lengths
+        distance = jnp.maximum(squares - 2 * inputs @ machine.vectors.T, 0.0)
+        return jnp.exp(-SVM_GAMMA * distance) @ machine.weights + machine.bias
+
+    return by_blocks(block, values)

@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from semiqc_jax.quality.blocks import by_blocks
 from semiqc_jax.quality.curve_judge import BEST, WORST
 from semiqc_jax.quality.fitting import Params, fit_ensemble
 
@@ -76,5 +77,9 @@ def network_severity(
     params: Params, curves: Float[Array, "N S C"], features: Float[Array, "N F"]
 ) -> Float[Array, " N"]:
     """The larger of the two severities that an ensemble expects; the mean over its networks, cut to [-2, 2]."""
-    each = jax.vmap(lambda p: jnp.asarray(CurveNetwork().apply(p, curves, features, False)).max(-1))(params)
-    return jnp.clip(each.mean(0), BEST, WORST)
+
+    def block(curves: Array, features: Array) -> Array:
+        each = jax.vmap(lambda p: jnp.asarray(CurveNetwork().apply(p, curves, features, False)).max(-1))(params)
+        return jnp.clip(each.mean(0), BEST, WORST)
+
+    return by_blocks(block, curves, features)

@@ -11,13 +11,15 @@ end-diastole; all others stay the same when the cycle is rotated. Nothing here s
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Complex, Float, Int
 
-HARMONICS = 15  # of the Fourier series; those at or above half the number of frames are zero
+from semiqc_jax.quality.blocks import by_blocks
+from semiqc_jax.quality.closed_waves import HARMONICS, Waves, fourier, series, wave_sum, wave_table
+
 LOW = 4  # harmonics up to this one make the smooth curve
 SAMPLES = 32  # of a resampled curve
 MIN_VOLUME_ML = 1.0  # floor of denominators: below it there is no ventricle
@@ -26,25 +28,6 @@ NEAR = 0.15  # of the stroke volume: what counts as near an extreme
 CHANNELS = 4  # of `resampled_curves`
 
 Scalars = dict[str, Float[Array, ""]]
-
-
-def fourier(curve: Float[Array, " T"], n_frames: Int[Array, ""]) -> Complex[Array, " K"]:
-    """Coefficients c of the closed curve through its first n values: curve(t) = Re sum_k c_k exp(2 pi i k t / n).
-
-    Returns:
-        [HARMONICS + 1]; coefficient 0 is the mean, those at or above n / 2 are 0.
-    """
-    order, frame = jnp.arange(HARMONICS + 1)[:, None], jnp.arange(curve.shape[0])
-    n = jnp.maximum(n_frames, 1)
-    turn = jnp.exp(-2j * jnp.pi * ((order * frame) % n) / n)
-    total = jnp.sum(jnp.where(frame < n_frames, curve, 0.0) * turn, -1) / n
-    return jnp.where(2 * order[:, 0] < n, jnp.where(order[:, 0] == 0, total, 2 * total), 0.0)
-
-
-def series(coefficients: Complex[Array, " K"], phase: Float[Array, " S"]) -> Float[Array, " S"]:
-    """The curve of Fourier coefficients at phases of the cycle; 1 is once around."""
-    order = jnp.arange(coefficients.shape[0])
-    return jnp.real(jnp.exp(2j * jnp.pi * phase[:, None] * order) @ coefficients)
 
 
 class Cycle(NamedTuple):
@@ -57,6 +40,7 @@ class Cycle(NamedTuple):
     smooth: Float[Array, " T"]  # harmonics up to LOW
     spike: Float[Array, " T"]  # distance from the median of three
     step: Float[Array, " T"]  # to the next frame
+    bend: Float[Array, " T"]  # how the step differs from the one before
     high: Float[Array, ""]
     low: Float[Array, ""]
 
@@ -71,16 +55,32 @@ class Cycle(NamedTuple):
         return jnp.where(self.there, self.curve - self.smooth, 0.0)
 
 
-def _cycle(curve: Float[Array, " T"], there: Bool[Array, " T"]) -> Cycle:
-    curve = jnp.where(there & jnp.isfinite(curve), curve, 0.0)
-    n, frame = jnp.maximum(there.sum(), 1), jnp.arange(curve.shape[0])
-    before, after = curve[(frame - 1) % n], curve[(frame + 1) % n]
+def _cycle(curve: Float[Array, " T"], there: Bool[Array, " T"], harmonics: Waves) -> Cycle:
+    n = jnp.maximum(there.sum(), 1)
+    before, after = _before(curve, n), jnp.where(jnp.arange(curve.shape[0]) == n - 1, curve[0], jnp.roll(curve, -1))
     median = jnp.maximum(jnp.minimum(before, after), jnp.minimum(jnp.maximum(before, after), curve))
-    harmonics = fourier(curve, n)
-    smooth = series(harmonics * (jnp.arange(HARMONICS + 1) <= LOW), frame / n)
+    coefficients = fourier(curve, there.sum(), harmonics)
+    smooth = wave_sum(coefficients[: LOW + 1], Waves(*(wave[: LOW + 1] for wave in harmonics)))
     high, low = _range(curve, there)
     spike, step = jnp.where(there, curve - median, 0.0), jnp.where(there, after - curve, 0.0)
-    return Cycle(curve, there, n, harmonics, jnp.where(there, smooth, 0.0), spike, step, high, low)
+    bend = jnp.where(there, step - _before(step, n), 0.0)
+    return Cycle(curve, there, n, coefficients, jnp.where(there, smooth, 0.0), spike, step, bend, high, low)
+
+
+def _before(curve: Float[Array, " T"], n: Int[Array, ""]) -> Float[Array, " T"]:
+    """The value of the frame before, around the closed cycle; a gather would be slower."""
+    return jnp.where(jnp.arange(curve.shape[0]) == 0, curve[n - 1], jnp.roll(curve, 1))
+
+
+def _cycles(lv: Float[Array, " T"], myo: Float[Array, " T"], there: Bool[Array, " T"], table: Waves) -> Cycle:
+    """The cycles of cavity, myocardium and both together, stacked. `table`: `waves` of every number of frames."""
+    lv, myo = (jnp.where(there & jnp.isfinite(curve), curve, 0.0) for curve in (lv, myo))
+    harmonics = Waves(*(wave[there.sum()] for wave in table))
+    return jax.vmap(lambda curve: _cycle(curve, there, harmonics))(jnp.stack([lv, myo, lv + myo]))
+
+
+def _one(cycles: Any, which: int) -> Any:
+    return jax.tree.map(lambda x: x[which], cycles)
 
 
 def _range(curve: Float[Array, " T"], there: Bool[Array, " T"]) -> tuple[Array, Array]:
@@ -109,16 +109,14 @@ def _correlation(a: Array, b: Array, n: Array, floor: float) -> Array:
     return _mean_product(a, b, n) / (spreads[0] * spreads[1])
 
 
-def _roughness(name: str, cycle: Cycle, scale: Array) -> Scalars:
-    """How far one curve is from smooth, at several scales of time, as shares of `scale` ml."""
+def _roughness(cycle: Cycle) -> Scalars:
+    """How far one curve is from smooth, at several scales of time, in ml."""
     frame = jnp.arange(cycle.curve.shape[0])
     size = jnp.abs(cycle.step)
-    bend = jnp.where(cycle.there, cycle.step - cycle.step[(frame - 1) % cycle.n], 0.0)
     energy = jnp.abs(cycle.harmonics) ** 2 / 2
-    scale = jnp.maximum(scale, MIN_VOLUME_ML)
     amounts = {
         "excess": size.sum() - 2 * (cycle.high - cycle.low),  # a curve that falls and rises once has none
-        "bend": jnp.abs(bend).sum(),
+        "bend": jnp.abs(cycle.bend).sum(),
         "jump": size.max(),
         "next_jump": jnp.where(frame == jnp.argmax(size), 0.0, size).max(),
         "spike": jnp.abs(cycle.spike).max(),
@@ -128,8 +126,7 @@ def _roughness(name: str, cycle: Cycle, scale: Array) -> Scalars:
         "rest": jnp.sqrt(_mean_product(cycle.rest, cycle.rest, cycle.n)),
     }
     bands = {"3_4": (3, 5), "5_7": (5, 8), "8_10": (8, 11), "11_15": (11, HARMONICS + 1)}
-    amounts |= {f"harmonics_{key}": jnp.sqrt(energy[a:b].sum()) for key, (a, b) in bands.items()}
-    return {f"{name}_{key}": value / scale for key, value in amounts.items()}
+    return amounts | {f"harmonics_{key}": jnp.sqrt(energy[a:b].sum()) for key, (a, b) in bands.items()}
 
 
 def _volumes(lv: Cycle, myo: Cycle, ed: Array, es: Array) -> Scalars:
@@ -212,15 +209,16 @@ def _shape(name: str, cycle: Cycle, es: Array, scale: Array) -> Scalars:
     return cosines | {f"{name}_sin_{k}": turned[k].imag for k in range(1, LOW + 1)}
 
 
-def _features(lv_curve: Float[Array, " T"], myo_curve: Float[Array, " T"], there: Bool[Array, " T"]) -> Scalars:
-    lv, myo = _cycle(lv_curve, there), _cycle(myo_curve, there)
-    both = _cycle(lv.curve + myo.curve, there)
-    ed = jnp.argmax(jnp.where(there, lv.curve, -jnp.inf))
-    es = jnp.argmin(jnp.where(there, lv.curve, jnp.inf))
+def _features(cycles: Cycle) -> Scalars:
+    lv, myo = _one(cycles, 0), _one(cycles, 1)
+    ed = jnp.argmax(jnp.where(lv.there, lv.curve, -jnp.inf))
+    es = jnp.argmin(jnp.where(lv.there, lv.curve, jnp.inf))
     values = _volumes(lv, myo, ed, es) | _muscle(lv, myo, ed, es) | _course(lv, ed, es)
-    values |= _roughness("lv_sv", lv, lv.high - lv.low) | _roughness("lv_edv", lv, lv.high)
-    values |= _roughness("myo", myo, myo.mean) | _roughness("outer", both, lv.high + myo.mean)
-    values |= _shape("lv", lv, es, lv.high - lv.low) | _shape("myo", myo, es, myo.mean)
+    stroke, rough = lv.high - lv.low, jax.vmap(_roughness)(cycles)  # one program for the three curves
+    scales = {"lv_sv": (0, stroke), "lv_edv": (0, lv.high), "myo": (1, myo.mean), "outer": (2, lv.high + myo.mean)}
+    for name, (which, scale) in scales.items():
+        values |= {f"{name}_{key}": _over(x, scale) for key, x in _one(rough, which).items()}
+    values |= _shape("lv", lv, es, stroke) | _shape("myo", myo, es, myo.mean)
     return {name: jnp.clip(value, -BOUND, BOUND) for name, value in values.items()}
 
 
@@ -234,11 +232,16 @@ def cycle_curve_features(
     curve in stroke volumes, `lv_edv_...` in end-diastolic volumes, `myo_...` that of the myocardium in its mean,
     `outer_...` that of the volume within the epicardium. Values that are not finite count as 0 ml.
     """
-    return jax.vmap(_features)(lv_ml, myo_ml, frame_mask)
+    table = wave_table(lv_ml.shape[1])
+
+    def block(*curves: Array) -> dict[str, Array]:
+        return jax.vmap(lambda lv, myo, there: _features(_cycles(lv, myo, there, table)))(*curves)
+
+    return by_blocks(block, lv_ml, myo_ml, frame_mask)
 
 
-def _resampled(lv_curve: Float[Array, " T"], myo_curve: Float[Array, " T"], there: Bool[Array, " T"]) -> Array:
-    lv, myo = _cycle(lv_curve, there), _cycle(myo_curve, there)
+def _resampled(cycles: Cycle) -> Array:
+    lv, myo = _one(cycles, 0), _one(cycles, 1)
     phase = jnp.arange(SAMPLES) / SAMPLES
     x, y = series(lv.harmonics, phase), series(myo.harmonics, phase)
     shown = (
@@ -259,4 +262,9 @@ def resampled_curves(
     Channels: the LV between its minimum and maximum, the LV over its maximum, four times the myocardium's relative
     distance from its mean, and the volume within the epicardium.
     """
-    return jax.vmap(_resampled)(lv_ml, myo_ml, frame_mask)
+    table = wave_table(lv_ml.shape[1])
+
+    def block(*curves: Array) -> Array:
+        return jax.vmap(lambda lv, myo, there: _resampled(_cycles(lv, myo, there, table)))(*curves)
+
+    return by_blocks(block, lv_ml, myo_ml, frame_mask)

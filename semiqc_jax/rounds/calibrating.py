@@ -15,6 +15,8 @@ from semiqc_jax.pipeline import Segmentation, Segmenter, cohort_cines, segment_s
 from semiqc_jax.progress import progress
 from semiqc_jax.quality.calibration import Calibration, calibrate, from_json, to_json
 from semiqc_jax.quality.tasks import checks_of
+from semiqc_jax.rounds.curve_file import kept_curve_judge
+from semiqc_jax.rounds.judge import with_curves
 from semiqc_jax.rounds.new_scans import Scan
 from semiqc_jax.rounds.scan_quality import judge_scans, run_classifier
 from semiqc_jax.rounds.trained_judge import judge_by
@@ -59,9 +61,9 @@ def calibrate_run(folder: Path, settings: Settings, cohort: Cohort, segmenter: S
             dice.append(mean_dice(found.label, *read_truth(cohort, i)))
             advance()
     quality = settings.quality
-    classifier = run_classifier(folder, quality, cohort.task)
-    judge = judge_by(checks_of(cohort.task.name), quality, classifier).name
-    rows = judge_scans(scans, cohort.task, quality, classifier=classifier)
+    classifier, curves = run_classifier(folder, quality, cohort.task), kept_curve_judge(quality, folder)
+    judge = with_curves(judge_by(checks_of(cohort.task.name), quality, classifier), curves).name
+    rows = judge_scans(scans, cohort.task, quality, classifier=classifier, curves=curves)
     scores = [row["score"] for row in rows]
     found_out = calibrate(scores, dice, quality.target_dice, quality.calibrate, judge, quality.promise)
     cases = [

@@ -1,4 +1,4 @@
-"""The judge of a run: quality control by rules, by a classifier that was fitted before the first round, or by both."""
+"""The judge of a run: by rules, a classifier fitted before the first round, or both; and its check of volume curves."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from functools import partial
 import jax.numpy as jnp
 
 from semiqc_jax.quality.checks import Checks
+from semiqc_jax.quality.curve_chance import WRONG, CurveJudge, chance_of_wrong_volumes, curve_reason
 from semiqc_jax.quality.learned import Classifier, assess_learned, learned_reasons
 from semiqc_jax.quality.limits import Limits
 from semiqc_jax.quality.rules import AS_THEY_ARE, assess_rules, configure_rules, reasons
@@ -20,7 +21,7 @@ from semiqc_jax.segmentation.evidence import Evidence
 class Judge:
     """How a cohort's segmentations are judged, and on what that rests."""
 
-    name: str  # quality_rules, quality_learned or quality_both
+    name: str  # quality_rules, quality_learned or quality_both; `+curves` where volume curves are judged too
     assess: Callable[[Evidence, Sequence[str]], Quality]  # of the named subjects
     reasons: Callable[[Quality], list[str]]  # sentences for one subject's row
     learned_from: str | None = None
@@ -64,3 +65,26 @@ def both_judges(rules: Judge, learned: Judge) -> Judge:
         return [*rules.reasons(first), *learned.reasons(last)]
 
     return Judge("quality_both", assess, sentences, learned.learned_from, learned.taught_by)
+
+
+def with_curves(judge: Judge, curves: CurveJudge | None) -> Judge:
+    """`judge` and one check more, its last: the chance that the LV's volumes are wrong; `judge` itself without one.
+
+    The score is multiplied by the chance that they are right. Of subjects with fewer than 8 frames the curve says
+    nothing: their score stays, the check's value is NaN, and a sentence says so.
+    """
+    if curves is None:
+        return judge
+
+    def assess(evidence: Evidence, subjects: Sequence[str]) -> Quality:
+        of_masks, wrong = judge.assess(evidence, subjects), chance_of_wrong_volumes(evidence, curves)
+        score = of_masks.score * (1 - jnp.nan_to_num(wrong))
+        flags = jnp.concatenate([of_masks.flags, (wrong >= WRONG)[:, None]], -1)
+        return Quality(score, flags, jnp.concatenate([of_masks.values, wrong[:, None]], -1))
+
+    def sentences(row: Quality) -> list[str]:
+        own = Quality(row.score, row.flags[:-1], row.values[:-1])
+        return judge.reasons(own) + curve_reason(float(row.values[-1]))
+
+    sources = [source for source in (judge.learned_from, f"curves: {curves.learned_from}") if source]
+    return Judge(f"{judge.name}+curves", assess, sentences, "; ".join(sources), judge.taught_by)

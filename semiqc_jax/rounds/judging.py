@@ -21,7 +21,8 @@ from semiqc_jax.quality.learned import Classifier, fit
 from semiqc_jax.quality.rules import configure_rules
 from semiqc_jax.quality.tasks import checks_of
 from semiqc_jax.quality.training_set import corrupted_training_set
-from semiqc_jax.rounds.judge import Judge
+from semiqc_jax.rounds.curve_file import keep_curve_judge, kept_curve_judge
+from semiqc_jax.rounds.judge import Judge, with_curves
 from semiqc_jax.rounds.slice_judge import slice_judge_for
 from semiqc_jax.rounds.trained_judge import (
     CLASSIFIER,
@@ -58,9 +59,15 @@ def judge_for(settings: Settings, cohort: Cohort, folder: Path) -> Judge:
     """The judge of the cohort's task that the settings name.
 
     Raises:
-        ConfigError: the rules that are switched off are not those of the task, or see `given_classifier`.
+        ConfigError: the rules that are switched off are not those of the task, or see `given_classifier` and
+            `keep_curve_judge`.
         DataError: the judge in `folder`, or the one that is named, is of another task.
     """
+    keep_curve_judge(settings.quality, cohort, folder)
+    return with_curves(_judge_of_masks(settings, cohort, folder), kept_curve_judge(settings.quality, folder))
+
+
+def _judge_of_masks(settings: Settings, cohort: Cohort, folder: Path) -> Judge:
     quality, checks = settings.quality, checks_of(cohort.task.name)
     path = folder / CLASSIFIER
     if quality.name == "rules":

@@ -18,6 +18,7 @@ from semiqc_jax.parallel import Devices
 from semiqc_jax.pipeline import Segmenter
 from semiqc_jax.progress import progress
 from semiqc_jax.rounds.calibrating import calibrate_run, calibration_subjects
+from semiqc_jax.rounds.curve_file import keep_curve_judge
 from semiqc_jax.rounds.halves import pool_halves
 from semiqc_jax.rounds.judge import Judge
 from semiqc_jax.rounds.judging import check_judges
@@ -58,6 +59,7 @@ def run(settings: Settings, cohort: Cohort, folder: Path, make_judge: Any) -> No
     keep = [settings.stage_end(stage) for stage in range(settings.rounds + 1)]
     with locked(folder):
         claim(folder, settings, splits)
+        keep_curve_judge(settings.quality, cohort, folder)
         with open_learners(folder, members, halves, keep) as learners, stop_on_sigterm() as stop:
             _Loop(trainer, folder, make_judge, learners, stop, labelled).go()
 

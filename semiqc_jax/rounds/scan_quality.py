@@ -12,9 +12,10 @@ import numpy as np
 from semiqc_jax.anatomy import Task
 from semiqc_jax.quality.calibration import UNCALIBRATED, Calibration, probability_good, verdicts
 from semiqc_jax.quality.checks import Checks
+from semiqc_jax.quality.curve_chance import CurveJudge
 from semiqc_jax.quality.learned import Classifier
 from semiqc_jax.quality.tasks import checks_of
-from semiqc_jax.rounds.judge import Judge, rules_judge
+from semiqc_jax.rounds.judge import Judge, rules_judge, with_curves
 from semiqc_jax.rounds.new_scans import Scan
 from semiqc_jax.rounds.trained_judge import CLASSIFIER, judge_by, read_classifier
 from semiqc_jax.segmentation.assemble import assemble_evidence
@@ -30,21 +31,22 @@ def judge_scans(
     quality: QualitySettings = BY_DEFAULT,
     calibration: Calibration | None = None,
     classifier: Classifier | None = None,
+    curves: CurveJudge | None = None,
 ) -> list[dict[str, Any]]:
     """Rows of `quality.csv`, in the order of the scans; without a calibration no verdict is above `review`.
 
-    Judged as `judge_by` says; a scan of a subject from which the classifier learned, by a machine that did not.
-    `probability` is P(Dice >= target), known where the
-    calibration promises something. A scan of one frame is judged by the rules that need no cardiac cycle, and never
-    above `review`: calibration and classifier are of cycles.
+    Judged as `judge_by` says, a scan of a subject from which the classifier learned by a machine that did not; a judge
+    of curves judges beside that. `probability` is P(Dice >= target), known where the calibration promises something. A
+    scan of one frame is judged by the rules that need no cardiac cycle, and never above `review`: calibration and
+    classifier are of cycles.
     """
     judged: dict[str, dict[str, Any]] = {}
     checks = checks_of(task.name)
     promised = calibration if calibration and calibration.name != UNCALIBRATED else None
     for single in (True, False):
         group = [scan for scan in scans if (len(scan.curves) == 1) == single]
-        judge = _still_judge(checks, quality) if single else judge_by(checks, quality, classifier)
-        trusted = None if single else promised
+        of_masks = _still_judge(checks, quality) if single else judge_by(checks, quality, classifier)
+        judge, trusted = with_curves(of_masks, curves), None if single else promised
         for at in range(0, len(group), JUDGED_AT_ONCE):
             for row in _rows(group[at : at + JUDGED_AT_ONCE], judge, trusted):
                 judged[row["subject_id"]] = row

@@ -25,8 +25,10 @@ from semiqc_jax.parallel import Devices
 from semiqc_jax.pipeline import Cine, Segmenter, segment_studies
 from semiqc_jax.progress import console, progress
 from semiqc_jax.quality.calibration import Calibration
+from semiqc_jax.quality.curve_chance import CurveJudge
 from semiqc_jax.quality.learned import Classifier
 from semiqc_jax.rounds.calibrating import quality_settings, stored_calibration
+from semiqc_jax.rounds.curve_file import kept_curve_judge
 from semiqc_jax.rounds.evaluate import open_model
 from semiqc_jax.rounds.new_scans import Output, Scan
 from semiqc_jax.rounds.pool import QUALITY_COLUMNS
@@ -45,12 +47,14 @@ class Verdicts(NamedTuple):
     quality: QualitySettings
     calibration: Calibration | None
     classifier: Classifier | None
+    curves: CurveJudge | None
 
     @classmethod
     def of(cls, run: Path, sha256: str, task: Task) -> Verdicts:
         """Those of a run's model of this digest."""
         quality = quality_settings(run)
-        return cls(quality, stored_calibration(run, sha256), run_classifier(run, quality, task))
+        classifier, curves = run_classifier(run, quality, task), kept_curve_judge(quality, run)
+        return cls(quality, stored_calibration(run, sha256), classifier, curves)
 
 
 def segment_scans(source: str | Path, folder: Path, run: Path, dataset: str = "nifti") -> dict[str, int]:

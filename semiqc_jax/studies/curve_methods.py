@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 
 import jax
 import jax.numpy as jnp
@@ -23,6 +24,7 @@ from semiqc_jax.quality.curve_judge import (
 from semiqc_jax.quality.curve_network import fit_networks, network_severity
 from semiqc_jax.quality.cycle_curves import cycle_curve_features, resampled_curves
 from semiqc_jax.quality.learned import standardise
+from semiqc_jax.studies.broken_curves import COPIES, HEARTS, PHANTOM_SEED, broken_curves
 from semiqc_jax.studies.curve_data import CurveSet
 
 AGREE = -2.0  # severity against the other networks: within a quarter of the limits
@@ -122,8 +124,32 @@ def svm(inputs: Inputs, train: Bool[NDArray, " N"], seed: int) -> Scores:
 
 
 def _svm(inputs: Inputs, rows: Bool[NDArray, " N"]) -> Scores:
-    machine = fit_curve_machine(inputs.features[rows], inputs.severity[rows])
+    return _svm_of(inputs, inputs.features[rows], inputs.severity[rows])
+
+
+def _svm_of(inputs: Inputs, values: Float[NDArray, "M F"], severity: Float[NDArray, " M"]) -> Scores:
+    machine = fit_curve_machine(values, severity)
     return _worst(inputs, np.asarray(expected_severity(jnp.asarray(inputs.features), machine)))
+
+
+def svm_of_phantoms(inputs: Inputs, train: Bool[NDArray, " N"], seed: int) -> Scores:
+    """The SVM fitted to synthetic hearts whose curves were broken on purpose: it saw no real curve."""
+    values, severity = _phantoms()
+    return _svm_of(inputs, values, severity)
+
+
+def svm_of_both(inputs: Inputs, train: Bool[NDArray, " N"], seed: int) -> Scores:
+    """The SVM fitted to the real rows that a curve can teach and to the synthetic ones."""
+    rows, (values, severity) = learnable(inputs, train), _phantoms()
+    taught = np.concatenate([inputs.features[rows], values]), np.concatenate([inputs.severity[rows], severity])
+    return _svm_of(inputs, *taught)
+
+
+@cache
+def _phantoms() -> tuple[Float[NDArray, "M F"], Float[NDArray, " M"]]:
+    """Features and severities of the usable synthetic curves."""
+    made = prepare(broken_curves(HEARTS, COPIES, PHANTOM_SEED))
+    return made.features[~made.unusable], made.severity[~made.unusable]
 
 
 def network(inputs: Inputs, train: Bool[NDArray, " N"], seed: int) -> Scores:
@@ -147,5 +173,7 @@ METHODS: Mapping[str, Method] = {
     "random trees": random_trees,
     "SVM, all rows": svm_all_rows,
     "SVM": svm,
+    "SVM, phantoms alone": svm_of_phantoms,
+    "SVM, phantoms as well": svm_of_both,
     "network": network,
 }

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
+import re
+
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from curves_by_hand import random_curves
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from jax.sharding import PartitionSpec
 
-from semiqc_jax.quality.cycle_curves import (
-    BOUND,
-    HARMONICS,
-    SAMPLES,
-    cycle_curve_features,
-    fourier,
-    resampled_curves,
-    series,
-)
+from semiqc_jax.benchmarks.curve_loop import features_of_one
+from semiqc_jax.parallel import Devices
+from semiqc_jax.quality.blocks import BLOCK, by_blocks
+from semiqc_jax.quality.closed_waves import HARMONICS, fourier, series, waves
+from semiqc_jax.quality.cycle_curves import BOUND, SAMPLES, cycle_curve_features, resampled_curves
 
 T = 24
 PHASE = np.arange(T) / T
@@ -95,7 +96,8 @@ def test_values_that_are_not_finite_count_as_zero(wrong: float) -> None:
 def test_the_series_goes_through_a_curve_of_few_harmonics(n: int) -> None:
     t = np.arange(n)
     curve = 3 + 2 * np.cos(2 * np.pi * t / n - 0.4) - np.sin(4 * np.pi * t / n)
-    coefficients = fourier(jnp.asarray(np.pad(curve, (0, 40 - n), constant_values=9.0)), jnp.asarray(n))
+    padded = jnp.asarray(np.pad(curve, (0, 40 - n), constant_values=9.0))
+    coefficients = fourier(padded, jnp.asarray(n), waves(n, 40))
     assert coefficients.shape == (HARMONICS + 1,)
     np.testing.assert_allclose(coefficients[1], 2 * np.exp(-0.4j), atol=1e-4)
     np.testing.assert_allclose(series(coefficients, jnp.asarray(t / n)), curve, atol=1e-4)
@@ -111,3 +113,30 @@ def test_resampling_does_not_depend_on_the_number_of_frames() -> None:
     even, denser = resampled(20), resampled(32)
     np.testing.assert_allclose(even, denser, atol=1e-4)
     np.testing.assert_allclose(even[:, 0], 0.5 + 0.5 * np.cos(2 * np.pi * np.arange(SAMPLES) / SAMPLES), atol=1e-4)
+
+
+def test_features_are_those_of_a_plain_loop_in_one_block_or_two() -> None:
+    lv, myo, there = random_curves(BLOCK + 30)
+    found = cycle_curve_features(*(jnp.asarray(x) for x in (lv, myo, there)))
+    rows = [*range(20), *range(BLOCK - 20, BLOCK + 30)]
+    plain = [features_of_one(lv[i, there[i]], myo[i, there[i]]) for i in rows]
+    assert list(found) == list(plain[0])
+    for name, values in found.items():
+        expected = [one[name] for one in plain]
+        np.testing.assert_allclose(np.asarray(values)[rows], expected, rtol=1e-4, atol=2e-5, err_msg=name)
+
+
+@pytest.mark.parametrize("n", [0, 1, BLOCK, BLOCK + 1, 3 * BLOCK])
+def test_every_subject_comes_back_in_its_place(n: int) -> None:
+    numbers = jnp.arange(n)
+    doubled, pair = by_blocks(lambda x, y: (2 * x, y.sum(-1)), numbers, jnp.stack([numbers, numbers], -1))
+    np.testing.assert_array_equal(doubled, 2 * np.arange(n))
+    np.testing.assert_array_equal(pair, doubled)
+
+
+def test_blocks_of_a_sharded_cohort_stay_on_their_devices() -> None:
+    numbers = Devices.of().shard(np.arange(3.0 * BLOCK, dtype=np.float32))
+    compiled = jax.jit(lambda x: by_blocks(jnp.sin, x)).lower(numbers).compile()
+    assert not {"all-gather", "all-to-all", "collective-permute"} & {*re.findall(r"[a-z]+-[a-z]+", compiled.as_text())}
+    assert compiled(numbers).sharding.spec == PartitionSpec("data")
+    np.testing.assert_allclose(compiled(numbers), np.sin(np.arange(3 * BLOCK)), atol=1e-6)
