@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
+from evaluated_runs import HEADER, SHIFTS
 
+from semiqc_jax.anatomy import SHORT_AXIS
 from semiqc_jax.datasets.cohort import Subject
 from semiqc_jax.evaluation.cases import Case
+from semiqc_jax.evaluation.evaluate import write_evaluation
 
 
 def make_subject(subject_id: str, shape: tuple[int, int, int, int], **known: object) -> Subject:
@@ -44,3 +48,12 @@ def subject_of() -> Callable[..., Subject]:
 @pytest.fixture(scope="session")
 def case_of() -> Callable[..., Case]:
     return make_case
+
+
+@pytest.fixture(scope="session")
+def evaluations(tmp_path_factory: pytest.TempPathFactory, case_of: Callable[..., Case]) -> Path:
+    """Three evaluations, measured once; runs copy their files."""
+    folder = tmp_path_factory.mktemp("evaluations")
+    for name, shifts in SHIFTS.items():
+        write_evaluation(folder / name, [case_of(f"p{i}", s) for i, s in enumerate(shifts)], HEADER, SHORT_AXIS)
+    return folder

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import itertools
 import json
 from collections.abc import Callable
 from dataclasses import replace
@@ -11,54 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from evaluated_runs import HEADER, add_run, dice_of
 
 from semiqc_jax.anatomy import SHORT_AXIS
 from semiqc_jax.errors import DataError, NothingUsableError
 from semiqc_jax.evaluation.cases import Case
 from semiqc_jax.evaluation.compare import compare_runs
 from semiqc_jax.evaluation.evaluate import write_evaluation
-
-HEADER = {"dataset": "boxes", "split": "test", "checkpoint": {"step": 40, "round": 1, "sha256": "0f"}}
-# columns by which each subject's boxes are shifted in an evaluation
-SHIFTS = {"bad": (2, 3, 1), "fair": (1, 2, 1), "good": (1, 0, 0)}
-
-
-@pytest.fixture(scope="module")
-def evaluations(tmp_path_factory: pytest.TempPathFactory, case_of: Callable[..., Case]) -> Path:
-    """Three evaluations, measured once; runs copy their files."""
-    folder = tmp_path_factory.mktemp("evaluations")
-    for name, shifts in SHIFTS.items():
-        write_evaluation(folder / name, [case_of(f"p{i}", s) for i, s in enumerate(shifts)], HEADER, SHORT_AXIS)
-    return folder
-
-
-def add_run(
-    root: Path, evaluations: Path, method: str, measured: str, state: str = "complete", **config: Any
-) -> Path:
-    known = {"method": method, "labelled": 3, "labelled_draw": "published", "seed": 1}
-    known |= {"augmentation": "strong", "model": {"name": "unet"}, "preset": "cpu", **config}
-    run = root / f"{method}_{len(list(root.iterdir()))}{measured}"
-    (run / "evaluation" / "test").mkdir(parents=True)
-    (run / "config.json").write_text(json.dumps(known))
-    (run / "splits.json").write_text(json.dumps({"test": ["p0", "p1", "p2", "unlabelled"]}))
-    (run / "status.json").write_text(json.dumps({"state": state, "round": 1, "step": 40}))
-    for file in ("metrics.json", "per_case.csv"):
-        (run / "evaluation" / "test" / file).write_bytes((evaluations / measured / file).read_bytes())
-    if method != "supervised":
-        record = {
-            "rounds": [{"round": 1, "precision_accepted": 0.5}, {"round": 2, "precision_accepted": 0.75}]
-        }
-        (run / "evaluation" / "selection.json").write_text(json.dumps(record))
-    return run
-
-
-def dice_of(evaluations: Path, quality: str) -> dict[str, float]:
-    """Mean Dice by subject, from the table itself."""
-    with (evaluations / quality / "per_case.csv").open(newline="") as handle:
-        rows = list(csv.DictReader(handle))
-    ids = sorted({row["subject_id"] for row in rows})
-    values = {i: [float(row["dice"]) for row in rows if row["subject_id"] == i] for i in ids}
-    return {i: sum(v) / len(v) for i, v in values.items()}
 
 
 def test_no_run(tmp_path: Path) -> None:
@@ -293,33 +251,3 @@ def test_intervals_know_that_draws_differ(tmp_path: Path, evaluations: Path) -> 
     assert three["dice_low"] < sum(bad.values()) / 3 < sum(good.values()) / 3 < three["dice_high"]
     fair = dice_of(evaluations, "fair").values()
     assert min(fair) - 1e-5 <= one["dice_low"] <= one["dice_high"] <= max(fair) + 1e-5
-
-
-def test_every_arm_against_every_other(tmp_path: Path, evaluations: Path) -> None:
-    for draw in ("4", "5"):
-        add_run(tmp_path, evaluations, "random", "fair", labelled_draw=draw)
-        add_run(tmp_path, evaluations, "semiqcseg", "good", labelled_draw=draw)
-    add_run(tmp_path, evaluations, "oracle", "good", labelled_draw="5")
-    add_run(tmp_path, evaluations, "supervised", "bad", labelled_draw="6")  # nothing to be paired with
-    found = compare_runs(tmp_path, tmp_path / "out")
-    fair, good = (dice_of(evaluations, name) for name in ("fair", "good"))
-    pairs = {(pair["arm"], pair["other"]): pair for pair in found.pairs}
-    assert {*pairs} == {*itertools.permutations(("random", "semiqcseg", "oracle"), 2)}
-    ours, theirs = pairs["semiqcseg", "random"], pairs["random", "semiqcseg"]
-    assert ours["difference"] == pytest.approx(sum(good[i] - fair[i] for i in fair) / 3, abs=1e-5)
-    assert ours["difference"] == pytest.approx(-theirs["difference"])
-    assert (ours["n_paired_runs"], pairs["oracle", "random"]["n_paired_runs"]) == (2, 1)
-    assert pairs["oracle", "semiqcseg"]["difference"] == pairs["oracle", "semiqcseg"]["low"] == 0
-    assert ours["low"] < ours["difference"] < ours["high"]
-    text = (tmp_path / "out" / "table.md").read_text()
-    assert "| above | random | semiqcseg | oracle |" in text
-    with (tmp_path / "out" / "pairs.csv").open(newline="") as handle:
-        assert len(list(csv.DictReader(handle))) == len(found.pairs) == 6
-
-
-def test_files_of_a_recipe_are_named_without_their_folders(tmp_path: Path, evaluations: Path) -> None:
-    quality = {"name": "learned", "classifier": "somewhere/else/judge.npz"}
-    add_run(tmp_path, evaluations, "semiqcseg", "good", quality=quality)
-    add_run(tmp_path, evaluations, "semiqcseg", "fair", quality={"name": "rules"})
-    arms = {line["arm"] for line in compare_runs(tmp_path, tmp_path / "out").summary}
-    assert arms == {"semiqcseg (learned, classifier judge.npz)", "semiqcseg (rules, classifier none)"}

@@ -125,7 +125,8 @@ def test_volumes_that_are_no_numbers_score_nothing() -> None:
     spoiled = replace(one, statistics={**one.statistics, "area_mm2": one.statistics["area_mm2"] * np.nan})
     empty = replace(one, statistics={**one.statistics, "area_mm2": one.statistics["area_mm2"] * 0})
     evidence = assemble_evidence([s.statistics for s in (spoiled, empty)], [one.extent_mm] * 2)
-    found = with_curves(rules_judge(SHORT_AXIS_CHECKS, True), constant_judge(0.25)).assess(evidence, ["spoiled", "empty"])
+    judge = with_curves(rules_judge(SHORT_AXIS_CHECKS, True), constant_judge(0.25))
+    found = judge.assess(evidence, ["spoiled", "empty"])
     assert np.asarray(found.flags)[:, -1].tolist() == [True, True]
     assert np.asarray(found.values)[:, -1].tolist() == [1.0, 1.0]
     assert np.asarray(found.score).tolist() == [0.0, 0.0]
