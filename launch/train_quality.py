@@ -18,6 +18,7 @@ TABLES = flags.DEFINE_string("tables", None, "Folder of launch/study_networks.py
 KIND = flags.DEFINE_string("kind", "svm", "svm, network or regressor.")
 TARGET = flags.DEFINE_float("target_dice", 0.85, "The Dice that counts as good.", 0.0, 1.0)
 CONFIDENCE = flags.DEFINE_bool("use_confidence", True, "Look at the networks' softmax as well.")
+FLIPS = flags.DEFINE_bool("use_flips", True, "With use_confidence: look at how mirrored predictions agree as well.")
 EXCLUDE = flags.DEFINE_string("exclude", "", "splits.json: all of its subjects but those of `test` are left out.")
 OUTPUT = flags.DEFINE_string("output", None, "File to write, .npz.", required=True)
 
@@ -26,7 +27,8 @@ def main() -> None:
     """Fit one classifier and write it."""
     splits = read_json(Path(EXCLUDE.value)) if EXCLUDE.value else {}
     exclude = {i for name, ids in splits.items() if name != "test" for i in ids}
-    found = train_quality(Path(TABLES.value), KIND.value, TARGET.value, Path(OUTPUT.value), CONFIDENCE.value, exclude)
+    sees = {"use_confidence": CONFIDENCE.value, "use_flips": FLIPS.value}
+    found = train_quality(Path(TABLES.value), KIND.value, TARGET.value, Path(OUTPUT.value), exclude=exclude, **sees)
     print(f"{OUTPUT.value}: learned from {found.learned_from}")
 
 

@@ -58,9 +58,14 @@ class Classifier:
     subjects: tuple[str, ...] = ()  # ids of the real subjects that it learned from: it may judge none of them
 
     @property
+    def needs(self) -> frozenset[str]:
+        """What the features that it looks at are measured on."""
+        return frozenset(self.checks.features[i].needs for i in np.asarray(self.machine.columns))
+
+    @property
     def sees_softmax(self) -> bool:
         """Whether the network's confidence is among what it looks at."""
-        return any(self.checks.features[i].needs == SOFTMAX for i in np.asarray(self.machine.columns))
+        return SOFTMAX in self.needs
 
 
 def fit(
@@ -104,7 +109,7 @@ def fit_classifier(
 
     Args:
         groups: [N] the subject of each example.
-        needs: what may be looked at, of `checks.LABEL` and `checks.SOFTMAX`.
+        needs: what may be looked at, of `checks.LABEL`, `checks.SOFTMAX` and `checks.FLIPS`.
         subjects: ids of the real subjects among these examples.
         updates: of the networks.
 

@@ -11,7 +11,6 @@ import numpy as np
 
 from semiqc_jax.anatomy import Task
 from semiqc_jax.quality.calibration import UNCALIBRATED, Calibration, probability_good, verdicts
-from semiqc_jax.quality.checks import Checks
 from semiqc_jax.quality.learned import Classifier
 from semiqc_jax.quality.tasks import checks_of
 from semiqc_jax.rounds.judge import Judge, rules_judge
@@ -34,16 +33,16 @@ def judge_scans(
     """Rows of `quality.csv`, in the order of the scans; without a calibration no verdict is above `review`.
 
     Judged by the classifier where there is one, else by rules. `probability` is P(Dice >= target), known where the
-    calibration promises something. A scan of one frame is judged by the rules that need no cardiac cycle, and never
-    above `review`: calibration and classifier are of cycles.
+    calibration promises something. A scan of one frame is judged by rules, and never above
+    `review`: calibration and classifier are of cycles.
     """
     judged: dict[str, dict[str, Any]] = {}
-    checks = checks_of(task.name)
+    by_rules = rules_judge(checks_of(task.name), quality.use_confidence, quality.off, quality.rule_limits)
     promised = calibration if calibration and calibration.name != UNCALIBRATED else None
     for single in (True, False):
         group = [scan for scan in scans if (len(scan.curves) == 1) == single]
         learned = None if single or classifier is None else learned_judge(classifier, quality.use_confidence)
-        judge, trusted = learned or _rules(checks, quality, single), None if single else promised
+        judge, trusted = learned or by_rules, None if single else promised
         for at in range(0, len(group), JUDGED_AT_ONCE):
             for row in _rows(group[at : at + JUDGED_AT_ONCE], judge, trusted):
                 judged[row["subject_id"]] = row
@@ -60,12 +59,6 @@ def run_classifier(run: Path, quality: QualitySettings, task: Task) -> Classifie
     if quality.name == "rules" or not path.is_file():
         return None
     return read_classifier(path, checks_of(task.name))
-
-
-def _rules(checks: Checks, quality: QualitySettings, single: bool) -> Judge:
-    off = {*quality.off, *(checks.cycle_rules if single else ())}
-    limits = {name: limit for name, limit in quality.rule_limits.items() if name not in off}
-    return rules_judge(checks, quality.use_confidence, sorted(off), limits)
 
 
 def _rows(scans: Sequence[Scan], judge: Judge, calibration: Calibration | None) -> list[dict[str, Any]]:

@@ -11,7 +11,7 @@ import numpy as np
 
 from semiqc_jax.errors import ConfigError, DataError
 from semiqc_jax.files import write_bytes
-from semiqc_jax.quality.checks import Checks
+from semiqc_jax.quality.checks import FLIPS, Checks
 from semiqc_jax.quality.learned import Classifier, assess_learned, from_arrays, learned_reasons, to_arrays
 from semiqc_jax.rounds.judge import Judge
 from semiqc_jax.settings import QualitySettings
@@ -40,13 +40,15 @@ def read_classifier(path: Path, checks: Checks, mend: str = MEND) -> Classifier:
         raise DataError(f"cannot read the classifier: {error}", path, mend) from error
 
 
-def given_classifier(quality: QualitySettings, checks: Checks, judged: Collection[str]) -> Classifier:
+def given_classifier(
+    quality: QualitySettings, checks: Checks, judged: Collection[str], flip_average: bool
+) -> Classifier:
     """The classifier that the settings name, which has to fit them and the subjects that it is to judge.
 
     Raises:
         DataError: see `read_classifier`.
-        ConfigError: it is about another Dice, looks at confidence where that is not to be used, or learned from one
-            of the subjects.
+        ConfigError: it is about another Dice, looks at confidence where that is not to be used or at mirrored
+            predictions where there are none, or learned from one of the subjects.
     """
     classifier = read_classifier(Path(quality.classifier), checks)
     if not np.isclose(classifier.target, quality.target_dice):
@@ -55,6 +57,9 @@ def given_classifier(quality: QualitySettings, checks: Checks, judged: Collectio
     if classifier.sees_softmax and not quality.use_confidence:
         what = f"{quality.classifier} looks at confidence, which is not to be used"
         raise ConfigError(what, SETTING, "train one with --nouse_confidence")
+    if FLIPS in classifier.needs and not flip_average:
+        what = f"{quality.classifier} looks at mirrored predictions, flip_average is off"
+        raise ConfigError(what, SETTING, "set config.flip_average=True, or train one with --nouse_flips")
     if shared := sorted({*judged} & {*classifier.subjects}):
         what = f"{quality.classifier} learned from {len(shared)} of the subjects that it is to judge, {shared[0]} first"
         raise ConfigError(what, SETTING, "train one with --exclude and this run's splits.json")

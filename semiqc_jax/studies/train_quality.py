@@ -10,7 +10,7 @@ import jax
 import numpy as np
 
 from semiqc_jax.errors import ConfigError
-from semiqc_jax.quality.checks import LABEL, SOFTMAX
+from semiqc_jax.quality.checks import FLIPS, LABEL, SOFTMAX
 from semiqc_jax.quality.learned import Classifier, fit_classifier
 from semiqc_jax.quality.machines import KINDS, examples_of
 from semiqc_jax.quality.profile_network import UPDATES
@@ -29,6 +29,7 @@ def train_quality(
     use_confidence: bool = True,
     exclude: Collection[str] = (),
     updates: int = UPDATES,
+    use_flips: bool = True,
 ) -> Classifier:
     """Fit a classifier to the tables in a folder and write it.
 
@@ -36,6 +37,7 @@ def train_quality(
         kind: `svm`, `network` or `regressor`.
         target: the Dice that counts as good.
         use_confidence: the softmax statistics are among what it looks at.
+        use_flips: the agreement of mirrored predictions is, too; runs that it judges need flip averaging then.
         exclude: subjects that it is to judge: none of their rows is used.
 
     Raises:
@@ -48,7 +50,8 @@ def train_quality(
     patients = sorted({*map(str, tables.subject_id)})
     if len(patients) < FEWEST:
         raise ConfigError(f"{len(patients)} patients to learn from", "--tables", f"give {FEWEST} or more")
-    checks, needs = checks_of(tables.task), (LABEL, SOFTMAX) if use_confidence else (LABEL,)
+    needs = (LABEL, *[SOFTMAX] * use_confidence, *[FLIPS] * (use_confidence and use_flips))
+    checks = checks_of(tables.task)
     examples = examples_of(tables.evidence, checks, tables.dice, tables.class_dice, needs)
     networks = len(np.unique(tables.network))
     source = f"{len(tables.dice)} segmentations of {len(patients)} patients by {networks} networks ({kind})"
@@ -59,6 +62,6 @@ def train_quality(
 
 def _without(tables: NetworkTables, exclude: Collection[str]) -> NetworkTables:
     kept = np.flatnonzero(~np.isin(tables.subject_id, list(exclude)))
-    names = ("subject_id", "group", "dice", "class_dice", "flip_dice", "flip_variance", "mask", "network")
+    names = ("subject_id", "group", "dice", "class_dice", "mask", "network")
     rows = {name: getattr(tables, name)[kept] for name in names}
     return replace(tables, evidence=jax.tree.map(lambda x: x[kept], tables.evidence), **rows)
