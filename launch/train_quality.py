@@ -20,6 +20,7 @@ TABLES = flags.DEFINE_string("tables", None, "Folder of launch/study_networks.py
 KIND = flags.DEFINE_string("kind", "svm", "svm, network or regressor.")
 TARGET = flags.DEFINE_float("target_dice", 0.85, "The Dice that counts as good.", 0.0, 1.0)
 CONFIDENCE = flags.DEFINE_bool("use_confidence", True, "Look at the networks' softmax as well.")
+FLIPS = flags.DEFINE_bool("use_flips", True, "With use_confidence: look at how mirrored predictions agree as well.")
 FOLDS = flags.DEFINE_integer("folds", 5, "Into how many the patients are dealt.", 2)
 EXCLUDE = flags.DEFINE_string("exclude", "", "A splits.json: nothing is learned of subjects of --exclude_splits.")
 EXCLUDE_SPLITS = flags.DEFINE_list("exclude_splits", ["test"], "Splits of --exclude.")
@@ -28,9 +29,9 @@ OUTPUT = flags.DEFINE_string("output", None, "File to write, .npz.", required=Tr
 
 def main() -> None:
     """Fit one classifier and write it."""
-    exclude = excluded_subjects(EXCLUDE.value, EXCLUDE_SPLITS.value)
+    exclude, sees = excluded_subjects(EXCLUDE.value, EXCLUDE_SPLITS.value), (CONFIDENCE.value, FLIPS.value)
     found = train_quality(
-        Path(TABLES.value), KIND.value, TARGET.value, Path(OUTPUT.value), CONFIDENCE.value, exclude, FOLDS.value
+        Path(TABLES.value), KIND.value, TARGET.value, Path(OUTPUT.value), *sees, exclude=exclude, folds=FOLDS.value
     )
     print(f"{OUTPUT.value}: learned from {found.learned_from}")
 

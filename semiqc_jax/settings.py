@@ -66,7 +66,7 @@ class QualitySettings:
     """Quality control."""
 
     name: str = _one_of("rules", ("rules", "learned", "both"))
-    use_confidence: bool = True  # softmax confidence joins the downstream checks
+    use_confidence: bool = True  # what the network says, confidence and flips, joins the downstream checks
     rules_off: str = ""  # names of rules that are switched off, separated by commas
     limits: str = ""  # other limits of rules: "stroke_volume_mismatch=-10:10,lv_ef=20:80"
     classifier: str = ""  # learned, both: a file of launch/train_quality.py; by default one is fitted to phantoms

@@ -16,7 +16,7 @@ MAX_LINES, MAX_LAUNCHER_LINES = 300, 80
 PURE = (
     *("models", "downstream", "quality", "selection"),
     *("training.losses", "training.methods", "segmentation.evidence"),
-    *("segmentation.slice_statistics", "segmentation.assemble"),
+    *("segmentation.slice_statistics", "segmentation.assemble", "segmentation.mirrored"),
     *("inputs.grid", "inputs.augment", "inputs.slices"),
 )
 PURE_LOCAL = (*PURE, "anatomy", "errors")

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from semiqc_jax.errors import ConfigError
+from semiqc_jax.segmentation.assemble import BY_CLASS, MEASURED
 from semiqc_jax.segmentation.evidence import Evidence
 from semiqc_jax.selection import (
     CHOSEN,
@@ -28,11 +29,17 @@ def evidence(n, n_frames=2, n_slices=3, n_classes=3, confidence=1.0):
     slice_mask = np.ones((n, n_slices), bool)
     slice_mask[-1, -1] = False
     per_slice = np.ones(lead, np.float32)
-    return Evidence(
-        np.ones((n, n_frames), bool), slice_mask, np.full((n, n_slices), 10.0), np.zeros((n, n_frames)),
-        zeros, np.zeros((*lead, n_classes, 2), np.float32), zeros, zeros, zeros, per_slice, per_slice,
-        per_slice * np.reshape(confidence, (-1, 1, 1)), 0 * per_slice, 10 * per_slice, zeros, zeros,
-    )  # fmt: skip
+    of_classes, of_slices = dict.fromkeys(BY_CLASS, zeros), dict.fromkeys(MEASURED, per_slice)
+    shown = {
+        "frame_mask": np.ones((n, n_frames), bool),
+        "slice_mask": slice_mask,
+        "slice_extent_mm": np.full((n, n_slices), 10.0),
+        "frame_time_s": np.zeros((n, n_frames)),
+        "centroid_mm": np.zeros((*lead, n_classes, 2), np.float32),
+        "confidence": per_slice * np.reshape(confidence, (-1, 1, 1)),
+        "uncertain_pixels": 10 * per_slice,
+    }
+    return Evidence(**(of_slices | of_classes | shown))
 
 
 def chosen(selection):

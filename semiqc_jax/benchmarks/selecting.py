@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Float
 
 from semiqc_jax.benchmarks.contest import Contest
+from semiqc_jax.segmentation.assemble import BY_CLASS
 from semiqc_jax.segmentation.evidence import Evidence
 from semiqc_jax.selection import Policy, select
 
@@ -35,7 +36,7 @@ def random_evidence(n_subjects: int) -> Evidence:
     random = np.random.default_rng(0)
     profile = (n_subjects, N_FRAMES, N_SLICES)
     values: dict[str, Any] = {name: np.zeros(profile, np.float32) for name in Evidence._fields}
-    for name in ("area_mm2", "perimeter_mm", "components", "largest_fraction", "intensity_mean", "intensity_max"):
+    for name in BY_CLASS:
         values[name] = np.zeros((*profile, N_CLASSES), np.float32)
     values["centroid_mm"] = np.zeros((*profile, N_CLASSES, 2), np.float32)
     values["slice_extent_mm"] = np.full((n_subjects, N_SLICES), 10, np.float32)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float, UInt8
 
 
@@ -73,6 +75,16 @@ def sample_nearest(
     inside = jnp.all((nearest >= 0) & (nearest <= extent - 1), axis=-1)
     index = jnp.clip(nearest, 0, extent - 1).astype(jnp.int32)
     return jnp.where(inside, label[index[..., 0], index[..., 1]], 0)
+
+
+def label_on_grid(label: UInt8[np.ndarray, "T Z Y X"], pixel_mm: tuple[float, float], grid: Grid) -> np.ndarray:
+    """A native label volume on the network's grid, uint8 [T, Z, S, S]; `pixel_mm` is (dy, dx)."""
+    extent = jnp.asarray(label.shape[2:], jnp.float32)
+    geometry = Geometry(extent, jnp.asarray(pixel_mm, jnp.float32))
+    at = network_to_native(grid, geometry, jnp.eye(2), jnp.zeros(2))
+    flat = jnp.asarray(label.reshape(-1, *label.shape[2:]))
+    sampled = jax.vmap(lambda one: sample_nearest(one, at, extent))(flat)
+    return np.asarray(sampled).reshape(*label.shape[:2], grid.size, grid.size)
 
 
 def inside_grid(grid: Grid, at: Float[Array, "... 2"]) -> Array:

@@ -9,15 +9,30 @@ from semiqc_jax.quality.aorta_features import (
     outline_features,
     position_features,
 )
-from semiqc_jax.quality.checks import IMAGE, LABEL, OWN, SOFTMAX, UKBB, Checks, Feature, Rule, above, below
-from semiqc_jax.quality.shape_features import confidence_features
+from semiqc_jax.quality.checks import (
+    IMAGE,
+    LABEL,
+    OWN,
+    UKBB,
+    Checks,
+    Condition,
+    Feature,
+    Rule,
+    above,
+    below,
+    cine,
+    two_frames,
+)
+from semiqc_jax.quality.network_features import NETWORK_FEATURES, confidence_features, flip_features
 
 VESSELS = tuple(zip(AORTA.classes, ("ascending", "descending"), strict=True))
 
 
-def _of_each(name: str, unit: str, source: str, description: str, needs: str = LABEL) -> tuple[Feature, ...]:
+def _of_each(
+    name: str, unit: str, source: str, description: str, needs: str = LABEL, when: Condition | None = None
+) -> tuple[Feature, ...]:
     """A feature of each vessel; `{vessel}` in the description is its name."""
-    return tuple(Feature(f"{c}_{name}", unit, source, description.format(vessel=v), needs) for c, v in VESSELS)
+    return tuple(Feature(f"{c}_{name}", unit, source, description.format(vessel=v), needs, when) for c, v in VESSELS)
 
 
 FEATURES: tuple[Feature, ...] = (
@@ -25,13 +40,13 @@ FEATURES: tuple[Feature, ...] = (
     Feature("stray_area", "mm2", UKBB, "area outside a vessel's largest component, largest over frames"),
     *_of_each("area", "mm2", OWN, "area of the {vessel} aorta, mean over frames"),
     *_of_each("area_ratio", "", UKBB, "largest / smallest area of the {vessel} aorta"),
-    *_of_each("step_ratio", "", UKBB, "larger / smaller {vessel} area in successive frames, largest"),
-    *_of_each("strain", "%", OWN, "(largest - smallest) / smallest area of the {vessel} aorta"),
+    *_of_each("step_ratio", "", UKBB, "larger / smaller {vessel} area in successive frames, largest", when=cine),
+    *_of_each("strain", "%", OWN, "(largest - smallest) / smallest area of the {vessel} aorta", when=two_frames),
     Feature("vessel_ratio", "", OWN, "mean area of the ascending / of the descending aorta"),
-    *_of_each("excess", "", OWN, "travel of the {vessel} curve / twice its range (at least 10 % of its mean) - 1"),
-    *_of_each("roughness", "%", OWN, "mean |second difference| of the {vessel} curve, less a sine's, / mean"),
-    Feature("phase_lag", "%", OWN, "lag of the first harmonics of the two area curves, of the cycle"),
-    Feature("agreement", "", OWN, "correlation of the two area curves, spreads taken as at least 1 %"),
+    *_of_each("excess", "", OWN, "travel of the {vessel} curve / twice its range (>= 10 % of its mean) - 1", when=cine),
+    *_of_each("roughness", "%", OWN, "mean |second difference| of the {vessel} curve, less a sine's / mean", when=cine),
+    Feature("phase_lag", "%", OWN, "lag of the first harmonics of the two area curves, of the cycle", when=cine),
+    Feature("agreement", "", OWN, "correlation of the two area curves, spreads taken as at least 1 %", when=cine),
     *_of_each("irregularity", "", OWN, "(perimeter / 4)^2 / area of the {vessel} aorta, largest; 1.27 for a disc"),
     Feature("touching", "", OWN, "share of the ascending aorta's border that meets the descending, largest"),
     *_of_each("drift", "mm", OWN, "move of the {vessel} aorta's centroid to the next frame, largest"),
@@ -39,8 +54,7 @@ FEATURES: tuple[Feature, ...] = (
     Feature("distance_change", "mm", OWN, "range of that distance over the cycle"),
     Feature("axis_turn", "deg", OWN, "turn of the line between the centroids to the next frame, largest"),
     *_of_each("brightness", "", UKBB, "brightest pixel / mean of the {vessel} aorta in its smallest frame", IMAGE),
-    Feature("confidence", "", "softmax", "mean largest probability, background < 0.95", SOFTMAX),
-    Feature("entropy", "", "softmax", "mean entropy / log(C + 1) over the same pixels", SOFTMAX),
+    *NETWORK_FEATURES,
 )
 
 
@@ -68,6 +82,7 @@ def _vessel_rules(name: str, vessel: str) -> tuple[Rule, ...]:
 # through-plane motion. Distances are those of adults at the level of the pulmonary artery.
 RULES: tuple[Rule, ...] = (
     below("confidence", 0.88, 0.02, 4, "The network is unsure (mean confidence {value:.2f})"),
+    below("flip_agreement", 0.8, 0.05, 4, "Predictions for mirrored slices disagree (mean Dice {value:.2f})"),
     above("missing", 0.004, 0.002, 2, "A vessel is missing in {value:.1%} of frames and vessels"),
     above("stray_area", 25.6, 6, 1, "{value:.0f} mm2 of a vessel lie in separate fragments"),
     *(rule for name, vessel in VESSELS for rule in _vessel_rules(name, vessel)),
@@ -91,7 +106,13 @@ RULES: tuple[Rule, ...] = (
 AORTA_CHECKS = Checks(
     task="aorta",
     features=FEATURES,
-    groups=(area_features, curve_features, outline_features, position_features, confidence_features),
+    groups=(
+        area_features,
+        curve_features,
+        outline_features,
+        position_features,
+        confidence_features,
+        flip_features,
+    ),
     rules=RULES,
-    cycle_rules=("aao_strain", "dao_strain"),
 )

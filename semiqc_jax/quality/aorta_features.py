@@ -15,13 +15,13 @@ from jaxtyping import Array, Bool, Float
 
 from semiqc_jax.anatomy import AORTA
 from semiqc_jax.quality.checks import Scalars
+from semiqc_jax.quality.two_curves import lag_and_correlation
 from semiqc_jax.segmentation.evidence import Evidence
 
 VESSELS = AORTA.classes  # ascending, descending
 WORST_RATIO, WORST_PERCENT, WORST_EXCESS, WORST_IRREGULARITY = 10.0, 200.0, 5.0, 10.0
 WORST_DISTANCE_MM, WORST_TURN_DEG, WORST_LAG = 100.0, 180.0, 50.0
 LEAST_PULSATION = 0.1  # of the mean area: a smaller range is no scale for jitter of the border
-FLAT_PERCENT = 1.0  # curves with a smaller first harmonic, in % of the mean area, have no phase
 
 
 class Cycle(NamedTuple):
@@ -116,15 +116,7 @@ def _agreement(cycle: Cycle) -> tuple[Float[Array, ""], Float[Array, ""]]:
     Frames without a vessel count as its mean. Curves that hardly vary have no lag and little correlation.
     """
     mean = jnp.maximum(cycle.mean, 1e-3)
-    wave = jnp.where(cycle.present, cycle.area / mean - 1, 0.0)
-    n = jnp.maximum(cycle.n, 1)
-    angle = 2 * jnp.pi * jnp.arange(len(wave)) / n
-    cosine, sine = (2 / n * (f(angle) @ wave) for f in (jnp.cos, jnp.sin))
-    turn = jnp.arctan2(sine[1] * cosine[0] - cosine[1] * sine[0], cosine[0] * cosine[1] + sine[0] * sine[1])
-    varies = jnp.all(jnp.hypot(cosine, sine) > FLAT_PERCENT / 100)
-    sd = jnp.maximum(jnp.sqrt(jnp.sum(wave**2, 0) / n), FLAT_PERCENT / 100)
-    correlation = jnp.sum(wave[:, 0] * wave[:, 1]) / n / sd.prod()
-    return jnp.where(varies, 100 * jnp.abs(turn) / (2 * jnp.pi), 0.0), correlation
+    return lag_and_correlation(jnp.where(cycle.present, cycle.area / mean - 1, 0.0), cycle.n)
 
 
 def outline_features(subject: Evidence) -> Scalars:

@@ -6,25 +6,49 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
-from jaxtyping import Array, Float
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float
 
 from semiqc_jax.segmentation.evidence import Evidence
 
 Scalars = dict[str, Float[Array, ""]]
-LABEL, SOFTMAX, IMAGE = "label", "softmax", "image"  # what a feature is measured on
+Condition = Callable[[Evidence], Bool[Array, ""]]  # of one subject, no leading N
+LABEL, SOFTMAX, FLIPS, IMAGE = "label", "softmax", "flips", "image"  # what a feature is measured on
+OF_THE_NETWORK = (SOFTMAX, FLIPS)  # rules on these count only where confidence is used
+CINE_FRAMES, CYCLE_FRAMES = 4, 8  # fewer are no cine, fewer no whole cycle
 OWN = "this project"
 UKBB = "UK Biobank pipeline (Bai 2018, ukbb_cardiac)"
 
 
+def two_frames(subject: Evidence) -> Bool[Array, ""]:
+    """Whether there is more than one frame, so that a stroke volume can be measured."""
+    return jnp.sum(jnp.asarray(subject.frame_mask)) > 1
+
+
+def cine(subject: Evidence) -> Bool[Array, ""]:
+    """Whether neighbouring frames are neighbours in time."""
+    return jnp.sum(jnp.asarray(subject.frame_mask)) >= CINE_FRAMES
+
+
+def whole_cycle(subject: Evidence) -> Bool[Array, ""]:
+    """Whether the frames resolve ejection and filling."""
+    return jnp.sum(jnp.asarray(subject.frame_mask)) >= CYCLE_FRAMES
+
+
 @dataclass(frozen=True)
 class Feature:
-    """One number per subject. What `needs` a label alone can be learned from masks without an image."""
+    """One number per subject. What `needs` a label alone can be learned from masks without an image.
+
+    `when` says of which subjects it can be measured, by default of all; elsewhere it has a neutral value and its rule
+    neither flags nor counts.
+    """
 
     name: str
     unit: str  # "" for a plain ratio
     source: str
     description: str
     needs: str = LABEL
+    when: Condition | None = None
 
 
 @dataclass(frozen=True)
@@ -60,14 +84,13 @@ class Checks:
     """What is judged of one task. Static and hashable: a compiled function may depend on it.
 
     `groups` are functions of one subject's `Evidence` (no leading N) that together yield every feature by
-    name, never NaN. Of the rules, `cycle_rules` say nothing where there is only one frame.
+    name, never NaN.
     """
 
     task: str
     features: tuple[Feature, ...]
     groups: tuple[Callable[[Evidence], Scalars], ...]
     rules: tuple[Rule, ...]
-    cycle_rules: tuple[str, ...]
 
     @cached_property
     def index(self) -> dict[str, int]:
@@ -85,5 +108,5 @@ class Checks:
         return tuple(rule.name for rule in self.rules)
 
     def counts(self, rule: Rule, use_confidence: bool) -> bool:
-        """Whether a rule flags and counts: if it is on, and on the softmax only where confidence is used."""
-        return rule.weight > 0 and (use_confidence or self.features[self.index[rule.name]].needs != SOFTMAX)
+        """Whether a rule flags and counts: if it is on, and on what the network says only where confidence is used."""
+        return rule.weight > 0 and (use_confidence or self.features[self.index[rule.name]].needs not in OF_THE_NETWORK)

@@ -60,9 +60,14 @@ class Classifier:
         return np.asarray(self.machines.columns)[0].tolist()
 
     @property
+    def needs(self) -> frozenset[str]:
+        """What the features that it looks at are measured on."""
+        return frozenset(self.checks.features[i].needs for i in self.columns)
+
+    @property
     def sees_softmax(self) -> bool:
         """Whether the network's confidence is among what it looks at."""
-        return any(self.checks.features[i].needs == SOFTMAX for i in self.columns)
+        return SOFTMAX in self.needs
 
 
 def fit(
@@ -110,7 +115,7 @@ def fit_classifier(
         subjects: [N] ids: whose each example is.
         target: the Dice that counts as good.
         learned_from: whose segmentations these are, in words; the folds are added.
-        needs: what may be looked at, of `checks.LABEL` and `checks.SOFTMAX`.
+        needs: what may be looked at, of `checks.LABEL`, `checks.SOFTMAX` and `checks.FLIPS`.
         updates: of the networks.
         folds: of the subjects; K is as many, or as there are subjects.
 

@@ -28,6 +28,10 @@ KIND: Mapping[str, str] = MappingProxyType(
         **dict.fromkeys(("lv_rv_contact", "touching"), "contact"),
         "open_cavity": "open",
         "confidence": "doubt",
+        "flip_agreement": "flips",
+        "holes": "holes",
+        "rv_attached": "detached",
+        **dict.fromkeys(("peak_ejection", "peak_filling"), "step"),
     }
 )
 KINDS = tuple(dict.fromkeys(KIND.values()))
@@ -56,6 +60,9 @@ def _maps(subject: Evidence) -> dict[str, Float[Array, "T Z"]]:
         "contact": subject.contact * border * valid,
         "open": (1 - subject.enclosure) * border * valid,
         "doubt": (1 - subject.confidence) * valid,
+        "flips": jnp.sum(subject.flip_area_mm2 - subject.flip_overlap_mm2, -1) * valid,
+        "holes": subject.holes_mm2 * valid,
+        "detached": (1 - subject.attachment) * jnp.asarray(subject.perimeter_mm)[..., -1] * valid,
     }
 
 

@@ -111,7 +111,7 @@ def fit_machine(
 
     Args:
         kind: of `KINDS`; the networks need `profiles`, the regressor `class_dice`.
-        needs: features measured on these (`checks.LABEL`, `checks.SOFTMAX`) are used, where they vary in any row.
+        needs: features measured on these (`checks.LABEL`, `checks.SOFTMAX`, `checks.FLIPS`) are used, where they vary.
         target: the Dice that counts as good, for `network`.
         updates: of the networks.
     """

@@ -14,7 +14,7 @@ from jaxtyping import Array, Float
 
 from semiqc_jax.errors import ConfigError
 from semiqc_jax.quality.checks import Checks, Rule
-from semiqc_jax.quality.features import features
+from semiqc_jax.quality.features import features, measured
 from semiqc_jax.quality.limits import Limits, with_limits
 from semiqc_jax.quality.score import Quality
 from semiqc_jax.segmentation.evidence import Evidence
@@ -60,15 +60,17 @@ def assess_rules(evidence: Evidence, checks: Checks, use_confidence: bool = True
     """Judge N subjects by rules; R = len(checks.rules), in their order.
 
     The score is the weighted geometric mean of the rules' soft passes, sigmoid(margin): near 1 where all lie
-    well inside their limits. Without `use_confidence` rules on the softmax neither flag nor count.
+    well inside their limits. Without `use_confidence` rules on what the network says neither flag nor count, nor does
+    a rule whose feature cannot be measured of a subject; one of whom nothing can be measured has a score of 0.
     """
     rules = checks.rules
     values = features(evidence, checks)[:, jnp.array([checks.index[rule.name] for rule in rules])]
     counts = jnp.array([checks.counts(rule, use_confidence) for rule in rules])
+    counts = counts & jax.vmap(partial(measured, checks=checks))(evidence)  # [N, R]
     weight = jnp.array([rule.weight for rule in rules]) * counts
-    margin = margins(values, rules)
-    score = jnp.exp(jax.nn.log_sigmoid(margin) @ weight / weight.sum())
-    return Quality(score, (margin < 0) & counts, values)
+    margin, total = margins(values, rules), weight.sum(-1)
+    mean = jnp.sum(jax.nn.log_sigmoid(margin) * weight, -1) / jnp.where(total > 0, total, 1.0)
+    return Quality(jnp.where(total > 0, jnp.exp(mean), 0.0), (margin < 0) & counts, values)
 
 
 def reasons(row: Quality, checks: Checks) -> list[str]:

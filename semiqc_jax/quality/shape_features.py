@@ -1,7 +1,7 @@
 """Features of where one subject's structures lie: slice-area profiles, pieces, borders and centroids.
 
 Every function takes one subject's `Evidence` (no leading N) of the short axis (LV, myocardium, RV) and returns
-named scalars; that on confidence serves any task. None depends on the base-to-apex direction or on padding. A
+named scalars. None depends on the base-to-apex direction or on padding. A
 structure that is found nowhere gives the worst value.
 """
 
@@ -64,7 +64,7 @@ def profile_features(subject: Evidence) -> Scalars:
 
 
 def piece_features(subject: Evidence) -> Scalars:
-    """Fragments, and how smooth the cavities' borders are."""
+    """Fragments, holes, and how smooth the cavities' borders are."""
     valid = valid_slices(subject)[..., None]
     area = subject.area_mm2 * valid
     square_side = subject.perimeter_mm / 4
@@ -72,6 +72,7 @@ def piece_features(subject: Evidence) -> Scalars:
     pieces = jnp.minimum(subject.components - 1, WORST_EXTRA_PIECES)
     return {
         "fragments": masked_mean(1 - subject.largest_fraction, area, 1.0),
+        "holes": jnp.minimum(masked_mean(subject.holes_mm2 / jnp.maximum(area.sum(-1), 1e-3), area.sum(-1), 1.0), 1.0),
         "extra_pieces": masked_mean(pieces, area > 0, WORST_EXTRA_PIECES),
         "lv_irregularity": masked_mean(irregularity[..., LV], area[..., LV], WORST_IRREGULARITY),
         "rv_irregularity": masked_mean(irregularity[..., RV], area[..., RV], WORST_IRREGULARITY),
@@ -79,14 +80,15 @@ def piece_features(subject: Evidence) -> Scalars:
 
 
 def border_features(subject: Evidence) -> Scalars:
-    """What the LV cavity borders on, and where it lies within its wall."""
+    """What the cavities border on, and where the LV's lies within its wall."""
     valid = valid_slices(subject)
-    border = subject.perimeter_mm[..., LV] * valid
+    border, rv_border = (subject.perimeter_mm[..., c] * valid for c in (LV, RV))
     both = (subject.area_mm2[..., LV] > 0) & (subject.area_mm2[..., MYO] > 0) & valid
     offset = jnp.linalg.norm(subject.centroid_mm[..., LV, :] - subject.centroid_mm[..., MYO, :], axis=-1)
     return {
         "open_cavity": masked_mean(1 - subject.enclosure, border, 1.0),
         "lv_rv_contact": masked_mean(subject.contact, border, 1.0),
+        "rv_attached": masked_mean(jnp.asarray(subject.attachment), rv_border, 0.0),
         "off_centre": masked_mean(jnp.minimum(offset, WORST_DISTANCE_MM), both, WORST_DISTANCE_MM),
     }
 
@@ -109,13 +111,4 @@ def centroid_features(subject: Evidence) -> Scalars:
         "centroid_motion": masked_mean(
             jnp.minimum(jnp.sqrt(square), WORST_DISTANCE_MM), count > 0, WORST_DISTANCE_MM
         ),
-    }
-
-
-def confidence_features(subject: Evidence) -> Scalars:
-    """Softmax confidence and entropy over all pixels that are not clearly background."""
-    pixels = subject.uncertain_pixels * valid_slices(subject)
-    return {
-        "confidence": masked_mean(jnp.asarray(subject.confidence), pixels, 0.0),
-        "entropy": masked_mean(jnp.asarray(subject.entropy), pixels, 1.0),
     }

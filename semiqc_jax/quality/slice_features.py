@@ -8,6 +8,7 @@ is the other frame, and with one the frame itself.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 
 import jax
@@ -15,7 +16,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
 from semiqc_jax.anatomy import TASKS
-from semiqc_jax.quality.checks import Checks
+from semiqc_jax.quality.checks import FLIPS, Checks
 from semiqc_jax.quality.rules import assess_rules
 from semiqc_jax.quality.shape_features import WORST_DISTANCE_MM, WORST_EXTRA_PIECES, WORST_IRREGULARITY, valid_slices
 from semiqc_jax.segmentation.evidence import Evidence
@@ -58,7 +59,7 @@ SLICE_FEATURES = (
     "off_centre",  # mm, distance between the centroids of the first two classes
     "frame_confidence",  # mean over the frame's slices
     "subject_confidence",
-    "subject_score",  # log-odds of the subject's score by the rules
+    "subject_score",  # log-odds of the subject's score by the rules, that on mirrored predictions apart
 )
 
 
@@ -70,10 +71,24 @@ def slice_feature_names(checks: Checks) -> tuple[str, ...]:
 
 @partial(jax.jit, static_argnames="checks")
 def slice_features(evidence: Evidence, checks: Checks) -> Float[Array, "N T Z F"]:
-    """Features of every slice of N subjects, in the order of `slice_feature_names`. Never NaN; 0 on padding."""
+    """Features of every slice of N subjects, in the order of `slice_feature_names`. Never NaN; 0 on padding.
+
+    The agreement of mirrored predictions is none of them: what is fitted to these features serves with and without.
+    """
     evidence = jax.tree.map(jnp.asarray, evidence)
-    score = assess_rules(evidence, checks).score
+    rules = tuple(rule for rule in checks.rules if checks.features[checks.index[rule.name]].needs != FLIPS)
+    score = assess_rules(evidence, replace(checks, rules=rules)).score
     return jax.vmap(_of_subject)(evidence, jnp.clip(jax.scipy.special.logit(score), -LARGEST_LOGIT, LARGEST_LOGIT))
+
+
+@jax.jit
+def slice_agreement(evidence: Evidence) -> tuple[Float[Array, "N T Z"], Bool[Array, "N T Z"]]:
+    """Mean Dice of the pairs of mirrored predictions of each slice, all classes together, and where it is measured.
+
+    1 where there is one prediction only, or where none finds anything.
+    """
+    overlap, area = (jnp.asarray(x).sum(-1) for x in (evidence.flip_overlap_mm2, evidence.flip_area_mm2))
+    return jnp.where(area > 0, overlap / jnp.where(area > 0, area, 1.0), 1.0), jnp.asarray(evidence.flips) > 1
 
 
 @jax.jit

@@ -5,15 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import jax
-import jax.numpy as jnp
 import numpy as np
-from numpy.typing import NDArray
 
 from semiqc_jax.anatomy import TASKS
 from semiqc_jax.datasets.cohort import Cohort
 from semiqc_jax.datasets.phantom import parse_spec, phantom_subject
 from semiqc_jax.downstream.curves import slice_extent_mm
-from semiqc_jax.inputs.grid import Geometry, Grid, network_to_native, sample_nearest
+from semiqc_jax.inputs.grid import Grid, label_on_grid
 from semiqc_jax.progress import progress
 from semiqc_jax.quality.checks import Checks
 from semiqc_jax.quality.features import features
@@ -49,7 +47,7 @@ def check_judges(settings: Settings, cohort: Cohort, folder: Path) -> None:
     quality, checks = settings.quality, checks_of(cohort.task.name)
     configure_rules(checks, quality.off, quality.use_confidence, quality.rule_limits)
     if quality.classifier and not (folder / CLASSIFIER).exists():
-        given_classifier(quality, checks, cohort.splits)
+        given_classifier(settings, checks, cohort.splits)
     if settings.select_by != "subject":
         taught_by = slice_judge_for(settings, cohort.task.name).taught_by
         check_taught_by(taught_by, cohort.splits, quality.slice_regressor, "config.quality.slice_regressor")
@@ -74,7 +72,7 @@ def _judge_of_masks(settings: Settings, cohort: Cohort, folder: Path) -> Judge:
         return judge_by(checks, quality, None)
     if not path.exists():
         if quality.classifier:
-            write_classifier(path, given_classifier(quality, checks, cohort.splits))
+            write_classifier(path, given_classifier(settings, checks, cohort.splits))
         else:
             grid = Grid(settings.grid.size, settings.grid.pixel_mm)
             two_phases = max(s.n_frames for s in cohort.subjects) < 3
@@ -93,20 +91,10 @@ def _learn(checks: Checks, grid: Grid, two_phases: bool, target: float) -> Class
             study, truth = phantom_subject(spec, index)
             label = study.label if study.label is not None else np.zeros(study.shape, np.uint8)
             frames = [truth.ed_frame, truth.es_frame] if two_phases else list(range(FRAMES))
-            labels.append(_on_grid(label[frames], study.spacing_mm[1:], grid))
+            labels.append(label_on_grid(label[frames], study.spacing_mm[1:], grid))
             extents.append(np.asarray(slice_extent_mm(study.slice_position_mm, study.spacing_mm[0])))
             advance()
     key = jax.random.key(PHANTOM_SEED)
     evidence, dice = corrupted_training_set(key, labels, grid.pixel_mm, extents, COPIES, task)
     source = f"{SUBJECTS} phantom subjects, {COPIES} masks broken on purpose"
     return fit(features(evidence, checks), dice, target, source, checks, np.arange(COPIES) % SUBJECTS)
-
-
-def _on_grid(label: NDArray[np.uint8], pixel_mm: tuple[float, float], grid: Grid) -> NDArray[np.uint8]:
-    """A label [T, Z, Y, X] on the network's grid."""
-    extent = jnp.asarray(label.shape[2:], jnp.float32)
-    geometry = Geometry(extent, jnp.asarray(pixel_mm, jnp.float32))
-    at = network_to_native(grid, geometry, jnp.eye(2), jnp.zeros(2))
-    flat = jnp.asarray(label.reshape(-1, *label.shape[2:]))
-    sampled = jax.vmap(lambda one: sample_nearest(one, at, extent))(flat)
-    return np.asarray(sampled).reshape(*label.shape[:2], grid.size, grid.size)

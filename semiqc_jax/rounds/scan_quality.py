@@ -11,11 +11,10 @@ import numpy as np
 
 from semiqc_jax.anatomy import Task
 from semiqc_jax.quality.calibration import UNCALIBRATED, Calibration, probability_good, verdicts
-from semiqc_jax.quality.checks import Checks
 from semiqc_jax.quality.curve_chance import CurveJudge
 from semiqc_jax.quality.learned import Classifier
 from semiqc_jax.quality.tasks import checks_of
-from semiqc_jax.rounds.judge import Judge, rules_judge, with_curves
+from semiqc_jax.rounds.judge import Judge, with_curves
 from semiqc_jax.rounds.new_scans import Scan
 from semiqc_jax.rounds.trained_judge import CLASSIFIER, judge_by, read_classifier
 from semiqc_jax.segmentation.assemble import assemble_evidence
@@ -37,15 +36,15 @@ def judge_scans(
 
     Judged as `judge_by` says, a scan of a subject from which the classifier learned by a machine that did not; a judge
     of curves judges beside that. `probability` is P(Dice >= target), known where the calibration promises something. A
-    scan of one frame is judged by the rules that need no cardiac cycle, and never above `review`: calibration and
-    classifier are of cycles.
+    scan of one frame is judged by rules, and never above `review`: calibration and classifier are of cycles.
     """
     judged: dict[str, dict[str, Any]] = {}
     checks = checks_of(task.name)
+    by_rules = judge_by(checks, quality, None)
     promised = calibration if calibration and calibration.name != UNCALIBRATED else None
     for single in (True, False):
         group = [scan for scan in scans if (len(scan.curves) == 1) == single]
-        of_masks = _still_judge(checks, quality) if single else judge_by(checks, quality, classifier)
+        of_masks = by_rules if single else judge_by(checks, quality, classifier)
         judge, trusted = with_curves(of_masks, curves), None if single else promised
         for at in range(0, len(group), JUDGED_AT_ONCE):
             for row in _rows(group[at : at + JUDGED_AT_ONCE], judge, trusted):
@@ -63,13 +62,6 @@ def run_classifier(run: Path, quality: QualitySettings, task: Task) -> Classifie
     if quality.name == "rules" or not path.is_file():
         return None
     return read_classifier(path, checks_of(task.name), "train the run anew")
-
-
-def _still_judge(checks: Checks, quality: QualitySettings) -> Judge:
-    """The rules that need no cardiac cycle."""
-    off = {*quality.off, *checks.cycle_rules}
-    limits = {name: limit for name, limit in quality.rule_limits.items() if name not in off}
-    return rules_judge(checks, quality.use_confidence, sorted(off), limits)
 
 
 def _rows(scans: Sequence[Scan], judge: Judge, calibration: Calibration | None) -> list[dict[str, Any]]:

@@ -11,11 +11,11 @@ import numpy as np
 
 from semiqc_jax.errors import ConfigError, DataError
 from semiqc_jax.files import write_bytes
-from semiqc_jax.quality.checks import Checks
+from semiqc_jax.quality.checks import FLIPS, Checks
 from semiqc_jax.quality.classifier_arrays import from_arrays, to_arrays
 from semiqc_jax.quality.learned import Classifier
 from semiqc_jax.rounds.judge import Judge, both_judges, learned_judge, rules_judge
-from semiqc_jax.settings import QualitySettings
+from semiqc_jax.settings import QualitySettings, Settings
 
 CLASSIFIER = Path("quality", "classifier.npz")  # below the run's folder
 SETTING = "config.quality.classifier"
@@ -43,14 +43,15 @@ def read_classifier(path: Path, checks: Checks, mend: str = MEND) -> Classifier:
         raise DataError(f"cannot read the classifier: {error}", path, mend) from error
 
 
-def given_classifier(quality: QualitySettings, checks: Checks, splits: Mapping[str, Sequence[str]]) -> Classifier:
+def given_classifier(settings: Settings, checks: Checks, splits: Mapping[str, Sequence[str]]) -> Classifier:
     """The classifier that the settings name, which has to fit them and may not have learned from test subjects.
 
     Raises:
         DataError: see `read_classifier`.
-        ConfigError: it is about another Dice, looks at confidence where that is not to be used, or see
-            `check_taught_by`.
+        ConfigError: it is about another Dice, looks at confidence where that is not to be used or at mirrored
+            predictions where there are none, or see `check_taught_by`.
     """
+    quality = settings.quality
     classifier = read_classifier(Path(quality.classifier), checks)
     if not np.isclose(classifier.target, quality.target_dice):
         what = f"{quality.classifier} is about a Dice of {classifier.target}, target_dice is {quality.target_dice}"
@@ -58,6 +59,9 @@ def given_classifier(quality: QualitySettings, checks: Checks, splits: Mapping[s
     if classifier.sees_softmax and not quality.use_confidence:
         what = f"{quality.classifier} looks at confidence, which is not to be used"
         raise ConfigError(what, SETTING, "train one with --nouse_confidence")
+    if FLIPS in classifier.needs and not settings.flip_average:
+        what = f"{quality.classifier} looks at mirrored predictions, flip_average is off"
+        raise ConfigError(what, SETTING, "set config.flip_average=True, or train one with --nouse_flips")
     check_taught_by(classifier.folds.of, splits, quality.classifier, SETTING)
     return classifier
 

@@ -11,6 +11,10 @@ from numpy.typing import NDArray
 from semiqc_jax.segmentation.evidence import Evidence
 
 MEASURED = Evidence._fields[4:]  # what `slice_statistics` gives; the fields before are geometry
+BY_CLASS = (  # those of it that are one number a class; centroids are two, the others one a slice
+    *("area_mm2", "perimeter_mm", "components", "largest_fraction", "intensity_mean", "intensity_max"),
+    *("flip_overlap_mm2", "flip_area_mm2"),
+)
 
 
 def assemble_evidence(

@@ -25,8 +25,14 @@ class Evidence(NamedTuple):
     largest_fraction: Float[Array, "N T Z C"]  # area of the largest component / area; 1 where absent
     enclosure: Float[Array, "N T Z"]  # share of the first class's border that meets the second; 1 where absent
     contact: Float[Array, "N T Z"]  # share of the first class's border that meets the third; 0 where absent
+    attachment: Float[Array, "N T Z"]  # share of the third class's border that meets the second; 1 where absent
+    holes_mm2: Float[Array, "N T Z"]  # background that the structures enclose
     confidence: Float[Array, "N T Z"]  # mean largest softmax where background < 0.95; 1 where nowhere
     entropy: Float[Array, "N T Z"]  # mean entropy / log(C + 1) over the same pixels; 0 where nowhere
     uncertain_pixels: Float[Array, "N T Z"]  # how many pixels those means run over
+    flips: Float[Array, "N T Z"]  # F, predictions of the slice and its mirror images; with 1 the flip_ fields are 0
+    flip_overlap_mm2: Float[Array, "N T Z C"]  # area that two of the F share, mean over their pairs
+    flip_area_mm2: Float[Array, "N T Z C"]  # area, mean over the F; overlap / area is the pairs' Dice
+    flip_variance: Float[Array, "N T Z"]  # of the softmax over the F, summed over codes, mean over uncertain_pixels
     intensity_mean: Float[Array, "N T Z C"]  # of the image, stored intensities 0 to 1; 0 where the class is absent
     intensity_max: Float[Array, "N T Z C"]

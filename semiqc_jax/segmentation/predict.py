@@ -21,6 +21,7 @@ from semiqc_jax.inputs.grid import (
     standardise,
 )
 from semiqc_jax.models.build import NetworkSpec, build_network
+from semiqc_jax.segmentation.mirrored import Mirrored, taken_together
 from semiqc_jax.segmentation.slice_statistics import slice_statistics
 
 PyTree = Any
@@ -38,17 +39,17 @@ class Model:
     flip_average: bool = True
 
 
-def network_probabilities(
+def mirrored_predictions(
     model: Model, variables: PyTree, frames: Float[Array, "N S S"], windows: Int[Array, "B W"]
-) -> Float[Array, "B S S C1"]:
-    """Softmax of the network for windows of frames, averaged over mirrored slices where the model asks for it."""
+) -> Mirrored:
+    """The network's softmax for windows of frames, and for their mirror images where the model averages over them."""
     network = build_network(model.network)
-    flips = FLIPS if model.flip_average else FLIPS[:1]
-    total = jnp.zeros((len(windows), *frames.shape[1:], model.task.n_classes + 1))
-    for axes in flips:
+
+    def softmax(axes: tuple[int, ...]) -> Float[Array, "B S S C1"]:
         logits = network.apply(variables, jnp.flip(frames, axes), windows, method="windows")
-        total += jnp.flip(jax.nn.softmax(logits), axes)  # type: ignore[arg-type]
-    return total / len(flips)
+        return jnp.flip(jax.nn.softmax(logits), axes)  # type: ignore[arg-type]
+
+    return taken_together(map(softmax, FLIPS if model.flip_average else FLIPS[:1]))
 
 
 def make_predict(model: Model) -> Callable[..., tuple[Array, dict[str, Array]]]:
@@ -75,12 +76,12 @@ def make_predict(model: Model) -> Callable[..., tuple[Array, dict[str, Array]]]:
         variables: PyTree, frames: UInt8[Array, "N Y X"], geometry: Geometry, windows: Int[Array, "B W"]
     ) -> tuple[Array, dict[str, Array]]:
         intensity = jax.vmap(to_grid)(frames, geometry)
-        probability = network_probabilities(model, variables, standardise(intensity), windows)
+        mirrored = mirrored_predictions(model, variables, standardise(intensity), windows)
         middle = windows[:, windows.shape[1] // 2]
         own = jax.tree.map(lambda x: x[middle], geometry)
         canvas = frames.shape[1:]
-        label = jax.vmap(lambda p, g: to_native(p, g, canvas))(probability, own)  # type: ignore[arg-type]
-        statistics = jax.vmap(lambda p, image: slice_statistics(p, grid.pixel_mm, image))
-        return label, statistics(probability, intensity[middle])
+        label = jax.vmap(lambda p, g: to_native(p, g, canvas))(mirrored.probability, own)  # type: ignore[arg-type]
+        statistics = jax.vmap(lambda one, image: slice_statistics(one.probability, grid.pixel_mm, image, one))
+        return label, statistics(mirrored, intensity[middle])
 
     return predict

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
@@ -11,16 +11,17 @@ from jaxtyping import Float
 from numpy.typing import NDArray
 from scipy.stats import rankdata
 
-from semiqc_jax.quality.checks import LABEL, OWN, SOFTMAX, Checks, Feature
-from semiqc_jax.quality.machines import KINDS, SVM, Examples, cross_fit, examples_of
-from semiqc_jax.quality.rules import assess_rules
+from semiqc_jax.quality.checks import FLIPS, LABEL, SOFTMAX, Checks
+from semiqc_jax.quality.features import features
+from semiqc_jax.quality.machines import KINDS, NETWORK, SVM, Examples, cross_fit, examples_of
+from semiqc_jax.quality.rules import assess_rules, configure_rules
 from semiqc_jax.quality.tasks import checks_of
 from semiqc_jax.selection import mean_confidence
 from semiqc_jax.studies.image_judges import image_inputs, predicted_dice, reverse_accuracy
 from semiqc_jax.studies.network_tables import GridCohort, NetworkTables
 
 FOLDS = 5
-BOTH = (LABEL, SOFTMAX)
+BOTH, EVERYTHING = (LABEL, SOFTMAX), (LABEL, SOFTMAX, FLIPS)
 Scores = Float[NDArray, " N"]
 
 
@@ -54,8 +55,19 @@ def _entropy(cases: Cases) -> Scores:
     return -np.sum(evidence.entropy * pixels, (1, 2)) / np.maximum(np.sum(pixels, (1, 2)), 1)
 
 
-def _rules(cases: Cases, use_confidence: bool) -> Scores:
-    return np.asarray(assess_rules(cases.tables.evidence, cases.checks, use_confidence).score, float)
+def _flip_agreement(cases: Cases) -> Scores:
+    return np.asarray(features(cases.tables.evidence, cases.checks)[:, cases.checks.index["flip_agreement"]], float)
+
+
+def _flip_variance(cases: Cases) -> Scores:
+    evidence = cases.tables.evidence
+    pixels = evidence.uncertain_pixels
+    return -np.sum(evidence.flip_variance * pixels, (1, 2)) / np.maximum(np.sum(pixels, (1, 2)), 1)
+
+
+def _rules(cases: Cases, use_confidence: bool, off: tuple[str, ...] = ()) -> Scores:
+    checks = configure_rules(cases.checks, off)
+    return np.asarray(assess_rules(cases.tables.evidence, checks, use_confidence).score, float)
 
 
 def _learned(cases: Cases, kind: str, needs: tuple[str, ...]) -> Scores:
@@ -76,34 +88,24 @@ def _reverse(cases: Cases) -> Scores:
     return reverse_accuracy(cases.tables, cases.cohort)
 
 
-def _with_flips(cases: Cases) -> Scores:
-    """The SVM with one feature more, the flips' agreement: what it would gain if evidence held that."""
-    tables = cases.tables
-    agreement = Feature("flip_agreement", "", OWN, "mean Dice of pairs of mirrored predictions", SOFTMAX)
-    checks = replace(cases.checks, features=(*cases.checks.features, agreement))
-    known = cases.examples(BOTH)
-    values = np.concatenate([known.values, tables.flip_dice.mean(1, keepdims=True)], 1)
-    return cross_fit(SVM, replace(known, values=values), tables.subject_id, checks, BOTH, cases.target).merit
-
-
 Method = Callable[[Cases], Scores]
 METHODS: Mapping[str, Method] = {
     "confidence": _confidence,
     "entropy": _entropy,
-    "flip agreement": lambda cases: cases.tables.flip_dice.mean(1),
-    "flip variance": lambda cases: -cases.tables.flip_variance,
+    "flip agreement": _flip_agreement,
+    "flip variance": _flip_variance,
     "ensemble agreement": lambda cases: cases.tables.ensemble_agreement(),
     "Dice from the image": _image,
     "reverse classification": _reverse,
     "rules": partial(_rules, use_confidence=False),
-    "rules + confidence": partial(_rules, use_confidence=True),
+    "rules + confidence": partial(_rules, use_confidence=True, off=("flip_agreement",)),
+    "rules + confidence + flips": partial(_rules, use_confidence=True),
     **{kind: partial(_learned, kind=kind, needs=(LABEL,)) for kind in KINDS},
     **{f"{kind} + confidence": partial(_learned, kind=kind, needs=BOTH) for kind in KINDS},
-    "svm + confidence + flips": _with_flips,
+    **{f"{kind} + confidence + flips": partial(_learned, kind=kind, needs=EVERYTHING) for kind in (SVM, NETWORK)},
 }
 # Means of ranks within a network: nothing is fitted.
 COMBINATIONS: Mapping[str, tuple[str, ...]] = {
-    "rules + confidence + flips": ("rules", "confidence", "flip agreement"),
     "rules + svm + network + regressor": ("rules + confidence", *(f"{kind} + confidence" for kind in KINDS)),
 }
 

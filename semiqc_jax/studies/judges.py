@@ -30,7 +30,8 @@ COVERAGE = np.arange(0.1, 1.01, 0.1)
 MANY = 7  # labelled patients from which on good segmentations are common
 BASELINE = "confidence"
 RIVALS = (
-    *("rules + confidence", "svm + confidence", "network + confidence", "regressor + confidence"),
+    *("rules + confidence", "rules + confidence + flips", "svm + confidence", "network + confidence"),
+    *("svm + confidence + flips", "network + confidence + flips", "regressor + confidence"),
     *("rules + svm + network + regressor", "flip agreement"),
 )
 

@@ -19,7 +19,7 @@ from semiqc_jax.segmentation.evidence import Evidence
 from semiqc_jax.studies.networks import COHORT, padded
 
 MEND = "make the tables with launch/study_networks.py"
-ROWS = ("subject_id", "group", "dice", "class_dice", "flip_dice", "flip_variance", "mask")
+ROWS = ("subject_id", "group", "dice", "class_dice", "mask")
 NETWORK = ("run", "labelled", "draw", "step")
 
 
@@ -32,8 +32,6 @@ class NetworkTables:
     group: NDArray  # [N] texts
     dice: Float[NDArray, " N"]
     class_dice: Float[NDArray, "N C"]
-    flip_dice: Float[NDArray, "N C"]
-    flip_variance: Float[NDArray, " N"]
     mask: UInt8[NDArray, "N T Z S S"]
     network: Int[NDArray, " N"]  # which of the K
     run: NDArray  # [K] texts

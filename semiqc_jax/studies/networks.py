@@ -2,11 +2,10 @@
 
 `NAME.npz` (NAME = RUN_stepNNNNN) holds N patients, in the order of the data set, of T frames, Z slices and C classes:
 
-- every field of `Evidence`, under its own name;
+- every field of `Evidence`, under its own name, of segmentations that are averaged over mirrored slices;
 - `subject_id`, `group` [N] texts; `dice` [N], mean over frames and classes, native grid; `frame_dice` [N, T, C];
   `class_dice` [N, C], mean over frames; `slice_dice` [N, T, Z, C], NaN where a class is neither drawn nor found;
   `drawn` [N, T, Z, C]: there is a reference;
-- `flip_dice` [N, C], mean Dice of pairs of the four flips; `flip_variance` [N], of the softmax over the flips;
 - `mask` uint8 [N, T, Z, S, S], the label on the network's grid; `pixel_mm` of that;
 - of the network: `run`, `labelled` (how many), `labelled_ids`, `draw`, `step`, `sha256`, `task`, `classes`.
 
@@ -18,6 +17,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -32,14 +32,12 @@ from semiqc_jax.downstream.curves import slice_extent_mm
 from semiqc_jax.errors import NothingUsableError
 from semiqc_jax.evaluation.overlap import dice, mean_dice
 from semiqc_jax.files import read_json, write_bytes
-from semiqc_jax.inputs.grid import Geometry, Grid, network_to_native, sample_linear, sample_nearest
+from semiqc_jax.inputs.grid import Geometry, Grid, label_on_grid, network_to_native, sample_linear
 from semiqc_jax.parallel import Devices
 from semiqc_jax.pipeline import Segmentation, Segmenter, cohort_cines, segment_studies
 from semiqc_jax.progress import progress
 from semiqc_jax.rounds.evaluate import open_model
 from semiqc_jax.segmentation.assemble import assemble_evidence
-from semiqc_jax.segmentation.predict import Model
-from semiqc_jax.studies.flips import flip_agreement, flip_variance, make_flip_predict
 
 BATCH = 32
 COHORT = "cohort.npz"
@@ -69,8 +67,9 @@ def study_networks(runs: Path, data: Path, output: Path) -> list[Path]:
         for step, sha256 in digests.items():
             path = output / f"{run.name}_step{step:05d}.npz"
             if not _is_made(path, sha256):
-                model = open_model(run, step)[0]
-                segmenter = segmenter.with_variables(model.variables) if segmenter else _segmenter(model)
+                model = replace(open_model(run, step)[0], flip_average=True)
+                fresh = Segmenter.of(model, Devices.of(), BATCH) if segmenter is None else segmenter
+                segmenter = fresh.with_variables(model.variables)
                 network = {"step": np.array(step), "sha256": np.array(sha256)}
                 _write(path, {**_table(run, f"{run.name}, step {step}", segmenter, cohort, subjects), **network})
             made.append(path)
@@ -91,13 +90,6 @@ def _write(path: Path, arrays: dict[str, Any]) -> None:
     buffer = io.BytesIO()
     np.savez_compressed(buffer, allow_pickle=False, **arrays)
     write_bytes(path, buffer.getvalue())
-
-
-def _segmenter(model: Model) -> Segmenter:
-    devices = Devices.of()
-    batch = -(-BATCH // devices.count) * devices.count
-    predict = devices.map(make_flip_predict(model), replicated=1, sharded=3, sum_out=False)
-    return Segmenter(model, devices, batch, predict, devices.replicate(model.variables))
 
 
 def _table(run: Path, name: str, segmenter: Segmenter, cohort: Cohort, subjects: Sequence[int]) -> dict[str, Any]:
@@ -126,7 +118,8 @@ def _measure(
     segmented = segment_studies(segmenter, cohort_cines(cohort, judged))
     for i, one in zip(judged, segmented, strict=True):
         statistics.append(one.statistics)
-        rows.append({"subject_id": one.subject_id, **_against_truth(cohort, i, one)})
+        mask = label_on_grid(one.label, cohort.subjects[i].spacing_mm[1:], segmenter.model.grid)
+        rows.append({"subject_id": one.subject_id, "mask": mask, **_against_truth(cohort, i, one)})
         advance()
     infos = [cohort.subjects[i] for i in judged]
     extents = [slice_extent_mm(np.asarray(s.slice_position_mm), s.spacing_mm[0]) for s in infos]
@@ -135,9 +128,6 @@ def _measure(
     return {
         **{name: np.asarray(x) for name, x in evidence._asdict().items()},
         **{name: padded([row[name] for row in rows]) for name in rows[0]},
-        "mask": padded([one["grid_label"] for one in statistics]),
-        "flip_dice": np.stack([flip_agreement(one).mean(0) for one in statistics]),
-        "flip_variance": np.array([flip_variance(one) for one in statistics]),
     }
 
 
@@ -183,14 +173,10 @@ def grid_cohort(cohort: Cohort, subjects: Sequence[int], grid: Grid) -> dict[str
         geometry = Geometry(extent, jnp.asarray(subject.spacing_mm[1:], jnp.float32))
         at = network_to_native(grid, geometry, jnp.eye(2), jnp.zeros(2))
         image, label = cohort.image(i), read_truth(cohort, i)[0]
-        shape = (*label.shape[:2], grid.size, grid.size)
-        flat = zip(image.reshape(-1, *image.shape[2:]), label.reshape(-1, *label.shape[2:]), strict=True)
-        sampled = [
-            (sample_linear(jnp.asarray(a, jnp.float32)[..., None], at, extent)[..., 0], sample_nearest(b, at, extent))
-            for a, b in flat
-        ]
-        images.append(np.round([a for a, _ in sampled]).astype(np.uint8).reshape(shape))
-        labels.append(np.asarray([b for _, b in sampled], np.uint8).reshape(shape))
+        flat = jnp.asarray(image.reshape(-1, *image.shape[2:], 1), jnp.float32)
+        sampled = np.round([sample_linear(one, at, extent)[..., 0] for one in flat]).astype(np.uint8)
+        images.append(sampled.reshape(*image.shape[:2], grid.size, grid.size))
+        labels.append(label_on_grid(label, subject.spacing_mm[1:], grid))
     return {
         "subject_id": np.array([cohort.subjects[i].subject_id for i in subjects]),
         "n_slices": np.array([cohort.subjects[i].n_slices for i in subjects]),

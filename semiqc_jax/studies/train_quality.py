@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from semiqc_jax.errors import ConfigError
-from semiqc_jax.quality.checks import LABEL, SOFTMAX
+from semiqc_jax.quality.checks import FLIPS, LABEL, SOFTMAX
 from semiqc_jax.quality.folds import FOLDS
 from semiqc_jax.quality.learned import Classifier, fit_classifier
 from semiqc_jax.quality.machines import KINDS, examples_of
@@ -26,6 +26,7 @@ def train_quality(
     target: float,
     output: Path,
     use_confidence: bool = True,
+    use_flips: bool = True,
     exclude: Collection[str] = (),
     folds: int = FOLDS,
     updates: int = UPDATES,
@@ -36,6 +37,7 @@ def train_quality(
         kind: `svm`, `network` or `regressor`.
         target: the Dice that counts as good.
         use_confidence: the softmax statistics are among what it looks at.
+        use_flips: the agreement of mirrored predictions is, too; runs that it judges need flip averaging then.
         exclude: subjects of which nothing may be learned: none of their rows is used.
         folds: into how many the patients are dealt.
 
@@ -49,7 +51,8 @@ def train_quality(
     patients = sorted({*map(str, tables.subject_id)})
     if len(patients) < FEWEST:
         raise ConfigError(f"{len(patients)} patients to learn from", "--tables", f"give {FEWEST} or more")
-    checks, needs = checks_of(tables.task), (LABEL, SOFTMAX) if use_confidence else (LABEL,)
+    needs = (LABEL, *[SOFTMAX] * use_confidence, *[FLIPS] * (use_confidence and use_flips))
+    checks = checks_of(tables.task)
     examples = examples_of(tables.evidence, checks, tables.dice, tables.class_dice, needs)
     networks = len(np.unique(tables.network))
     source = f"{len(tables.dice)} segmentations of {len(patients)} patients by {networks} networks"

@@ -33,7 +33,8 @@ def broken(edit, label=INTACT):
 def test_every_feature_is_documented_once():
     assert len(SHORT_AXIS_CHECKS.index) == len(FEATURES)
     assert all(feature.description and feature.source for feature in FEATURES)
-    assert [f.name for i, f in enumerate(FEATURES) if i not in SHORT_AXIS_CHECKS.learnable] == ["confidence", "entropy"]
+    of_the_network = [f.name for i, f in enumerate(FEATURES) if i not in SHORT_AXIS_CHECKS.learnable]
+    assert of_the_network == ["confidence", "entropy", "flip_agreement", "flip_agreement_worst"]
 
 
 def test_an_ideal_heart():
@@ -52,13 +53,15 @@ def test_an_ideal_heart():
         "mass_change": 100 * np.ptp(volume[1]) / volume[1].mean(),
         "lv_length": 80.0,
         "confidence": 1.0,
+        "flip_agreement": 1.0,  # there is one prediction: neutral
     }
     for name, value in expected.items():
         assert found[name] == pytest.approx(value, rel=1e-4), name
-    for name in ("profile_gaps", "missing", "fragments", "open_cavity", "paradoxical_motion"):
+    for name in ("profile_gaps", "missing", "fragments", "holes", "open_cavity", "paradoxical_motion"):
         assert found[name] == 0, name
     assert found["profile_roughness"] < 0.3
     assert found["lv_irregularity"] < 1.45
+    assert found["rv_attached"] > 0.2
 
 
 def empty_slice(label):
@@ -84,6 +87,7 @@ def open_wall(label):
         (shifted_slice, ["centroid_kink"]),
         (leak, ["fragments", "extra_pieces", "lv_irregularity", "lv_roughness", "centroid_motion"]),
         (open_wall, ["open_cavity"]),
+        (lambda label: label.__setitem__((1, 3, slice(24, 27), slice(26, 29)), 0), ["holes"]),
         (lambda label: label.__setitem__((0, label[0] == 3), 0), ["missing", "rv_roughness"]),
         (lambda label: label.__setitem__((slice(None), 0, label[0, 0] > 0), 3), ["rv_alone"]),
         (lambda label: label.__setitem__((1, 2), INTACT[0, 0]), ["paradoxical_motion", "lv_roughness"]),
@@ -103,6 +107,15 @@ def test_a_frame_out_of_order_shows_in_the_curves():
     assert damaged["curve_excess"] > 0.2
     assert damaged["volume_jump"] > 1.5 * whole["volume_jump"]
     assert damaged["slice_excess"] > whole["slice_excess"] + 0.2
+
+
+def test_how_much_of_the_rv_meets_myocardium():
+    label = np.where(INTACT == 2, 2, 0)
+    assert measure(label)["rv_attached"] == 0  # an RV that is nowhere is attached to nothing
+    label[:, :, 2:8, 2:8] = 3
+    assert measure(label)["rv_attached"] == 0
+    label[:, :, 2:8, 8:10] = 2  # along one of the square's four sides
+    assert measure(label)["rv_attached"] == pytest.approx(1 / 4)
 
 
 @pytest.mark.parametrize("n_frames", [1, 2, 3, 7])

@@ -16,6 +16,7 @@ from semiqc_jax.quality.short_axis import SHORT_AXIS_CHECKS
 from semiqc_jax.rounds.judge import rules_judge
 from semiqc_jax.rounds.pool import Pool, choose
 from semiqc_jax.rounds.segmenting import Part, segment_pool
+from semiqc_jax.segmentation.assemble import BY_CLASS, MEASURED
 from semiqc_jax.settings import load_settings
 
 CHECKPOINT = {"step": 8, "sha256": "ab"}
@@ -28,10 +29,10 @@ def segmented(cohort, subject: int, confidence: float) -> Segmentation:
     lead = label.shape[:2]
     ones = np.ones((*lead, 3), np.float32)
     statistics = {
+        **dict.fromkeys(MEASURED, ones[..., 0]),
+        **dict.fromkeys(BY_CLASS, ones),
         "area_mm2": ones * np.random.default_rng(subject).uniform(100, 900, 3).astype(np.float32),
         "centroid_mm": np.zeros((*lead, 3, 2), np.float32),
-        **dict.fromkeys(("perimeter_mm", "components", "largest_fraction", "intensity_mean", "intensity_max"), ones),
-        **dict.fromkeys(("enclosure", "contact", "entropy", "uncertain_pixels"), ones[..., 0]),
         "confidence": ones[..., 0] * np.float32(confidence),
     }
     return Segmentation(cohort.subjects[subject].subject_id, label, statistics)

@@ -21,6 +21,7 @@ from semiqc_jax.rounds.judge import rules_judge
 from semiqc_jax.rounds.judging import check_judges
 from semiqc_jax.rounds.pool import Pool, choose, pool_evidence, true_dice
 from semiqc_jax.rounds.slices_file import SLICE_COLUMNS
+from semiqc_jax.segmentation.assemble import BY_CLASS, MEASURED
 from semiqc_jax.settings import load_settings
 
 ERASED = {("h2", 0, 1), ("h3", 1, 2), ("h4", 0, 0), ("h4", 0, 1), ("h4", 1, 3)}  # (subject, frame, slice)
@@ -35,10 +36,10 @@ def segmented(cohort, subject: int) -> Segmentation:
     rng, lead = np.random.default_rng(subject), label.shape[:2]
     ones = np.ones((*lead, 3), np.float32)
     statistics = {
+        **dict.fromkeys(MEASURED, ones[..., 0]),
+        **dict.fromkeys(BY_CLASS, ones),
         "area_mm2": rng.uniform(100, 900, ones.shape) * (label > 0).any((2, 3))[..., None],
         "centroid_mm": np.zeros((*lead, 3, 2), np.float32),
-        **dict.fromkeys(("perimeter_mm", "components", "largest_fraction", "intensity_mean", "intensity_max"), ones),
-        **dict.fromkeys(("enclosure", "contact", "entropy", "uncertain_pixels"), ones[..., 0]),
         "confidence": rng.uniform(0.6, 1, lead),
     }
     return Segmentation(name, label, {key: np.asarray(x, np.float32) for key, x in statistics.items()})

@@ -3,14 +3,13 @@
 import numpy as np
 import pytest
 
-from semiqc_jax.segmentation.assemble import MEASURED, assemble_evidence
-
-PER_CLASS = ("area_mm2", "perimeter_mm", "components", "largest_fraction", "intensity_mean", "intensity_max")
+from semiqc_jax.segmentation.assemble import BY_CLASS, MEASURED, assemble_evidence
+from semiqc_jax.segmentation.slice_statistics import label_statistics
 
 
 def measured(n_frames, n_slices):
     """Statistics of two classes that are all the number of frames."""
-    shapes = dict.fromkeys(MEASURED, ()) | dict.fromkeys(PER_CLASS, (2,)) | {"centroid_mm": (2, 2)}
+    shapes = dict.fromkeys(MEASURED, ()) | dict.fromkeys(BY_CLASS, (2,)) | {"centroid_mm": (2, 2)}
     return {name: np.full((n_frames, n_slices, *shape), float(n_frames)) for name, shape in shapes.items()}
 
 
@@ -28,6 +27,12 @@ def test_pads_to_the_longest_of_each():
     for array in evidence[4:]:
         assert not np.any(array[0, 2:])
         assert not np.any(array[1, :, 1:])
+
+
+def test_the_fields_are_those_that_are_measured():
+    found = label_statistics(np.eye(4, dtype=np.int32), 2, 1.0)
+    assert {*found} == {*MEASURED}
+    assert {name for name, value in found.items() if value.shape == (2,)} == {*BY_CLASS}
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from semiqc_jax.inputs.augment import AUGMENTATIONS
 from semiqc_jax.inputs.grid import Geometry, Grid
 from semiqc_jax.inputs.slices import make_batch
 from semiqc_jax.segmentation import predict as module
-from semiqc_jax.segmentation.predict import Model, make_predict, network_probabilities
+from semiqc_jax.segmentation.predict import Model, make_predict, mirrored_predictions
 
 
 @pytest.fixture
@@ -85,9 +85,9 @@ def test_mirrored_slices_are_averaged(fake):
 
     fake(logits)
     image = jax.random.normal(jax.random.key(0), (2, 4, 4))
-    plain = network_probabilities(model(Grid(4, 1.0)), {}, image, each_alone(2))
+    plain = mirrored_predictions(model(Grid(4, 1.0)), {}, image, each_alone(2)).probability
     np.testing.assert_allclose(plain, jax.nn.softmax(logits(image)), rtol=1e-6)
-    averaged = network_probabilities(model(Grid(4, 1.0), flip_average=True), {}, image, each_alone(2))
+    averaged = mirrored_predictions(model(Grid(4, 1.0), flip_average=True), {}, image, each_alone(2)).probability
     by_hand = np.zeros((2, 4, 4, 4))
     for rows in (1, -1):
         for columns in (1, -1):
@@ -95,6 +95,35 @@ def test_mirrored_slices_are_averaged(fake):
             by_hand += np.asarray(mirrored)[:, ::rows, ::columns] / 4
     np.testing.assert_allclose(averaged, by_hand, rtol=1e-5)
     assert not np.allclose(averaged, plain)
+
+
+@pytest.mark.parametrize("axes", [(1,), (2,), (1, 2)])
+def test_mirrored_images_agree_as_much_as_the_images(fake, axes):
+    """Flips are a group: a mirrored image has the same four predictions, each mirrored."""
+    slopes = jax.random.normal(jax.random.key(1), (4, 4, 4))
+    fake(lambda image: image[..., None] * slopes)
+    image, flipping = jax.random.normal(jax.random.key(0), (3, 4, 4)), model(Grid(4, 1.0), flip_average=True)
+    one, other = (mirrored_predictions(flipping, {}, x, each_alone(3)) for x in (image, jnp.flip(image, axes)))
+    for name in ("probability", "votes", "variance"):
+        np.testing.assert_allclose(getattr(other, name), jnp.flip(getattr(one, name), axes), atol=1e-6)
+    assert 0 < float(((one.votes > 0) & (one.votes < 4)).mean()) < 1
+
+
+def test_flips_reach_the_evidence(fake):
+    """The upper half is class 1 in half of the predictions, the lower in the other: pairs share a third."""
+    logits = jnp.zeros((16, 16, 4)).at[..., 1].set(jnp.where(jnp.arange(16) < 8, 5.0, -5.0)[:, None])
+    logits = logits.at[..., 2:].set(-9.0)
+    fake(lambda image: jnp.broadcast_to(logits, (*image.shape, 4)))
+    image, where = np.full((1, 16, 16), 9, np.uint8), geometry(((16, 16), (2.0, 2.0)))
+    found = make_predict(model(Grid(16, 2.0), flip_average=True))({}, image, where, each_alone(1))[1]
+    half = 16 * 8 * 4
+    assert found["flips"] == 4
+    np.testing.assert_allclose(found["flip_area_mm2"][0], [half, 0, 0])
+    np.testing.assert_allclose(found["flip_overlap_mm2"][0], [half / 3, 0, 0], rtol=1e-6)
+    assert found["flip_variance"] > 0.4
+    alone = make_predict(model(Grid(16, 2.0)))({}, image, where, each_alone(1))[1]
+    assert alone["flips"] == 1
+    assert not any(np.any(alone[name]) for name in ("flip_area_mm2", "flip_overlap_mm2", "flip_variance"))
 
 
 def test_the_network_sees_what_it_was_trained_on(fake):

@@ -46,6 +46,8 @@ def test_a_small_heart_by_hand():
     np.testing.assert_allclose(found["centroid_mm"][2], [1, 2])
     assert found["enclosure"] == 6 / 8
     assert found["contact"] == 1 / 8
+    assert found["attachment"] == 1 / 6
+    assert found["holes_mm2"] == 0
     assert found["uncertain_pixels"] == 16
     assert found["confidence"] == 1
     assert found["entropy"] == 0
@@ -53,10 +55,22 @@ def test_a_small_heart_by_hand():
 
 def test_an_empty_slice():
     found = statistics(np.zeros((5, 6), int), 2, 1.5)
-    for name in ("area_mm2", "centroid_mm", "perimeter_mm", "components", "contact", "entropy"):
+    for name in ("area_mm2", "centroid_mm", "perimeter_mm", "components", "contact", "entropy", "holes_mm2"):
         assert not np.any(found[name]), name
     np.testing.assert_array_equal(found["largest_fraction"], 1)
-    assert found["enclosure"] == found["confidence"] == 1
+    assert found["enclosure"] == found["attachment"] == found["confidence"] == 1
+
+
+def test_background_that_is_enclosed_is_a_hole():
+    """Diagonal neighbours do not meet: a ring is closed by its sides, whatever classes it is of."""
+    label = np.zeros((6, 7), int)
+    label[1:5, 1:6] = 2
+    label[2:4, 2:4] = 0
+    assert statistics(label, 3, 2.0)["holes_mm2"] == 4 * 4
+    label[1, 2:6] = 1
+    assert statistics(label, 3, 2.0)["holes_mm2"] == 4 * 4
+    label[1, 3] = 0  # opens it
+    assert statistics(label, 3, 2.0)["holes_mm2"] == 0
 
 
 def test_a_structure_that_fills_the_image_borders_on_its_edge():
@@ -79,7 +93,9 @@ def test_components_are_those_of_scipy(seed, n_classes, density):
     rng = np.random.default_rng(seed)
     label = rng.integers(1, n_classes + 1, (12, 17)) * (rng.random((12, 17)) < density)
     root = np.asarray(connected_components(jnp.asarray(label)))
-    for code in range(1, n_classes + 1):
+    holes = ndimage.binary_fill_holes(label > 0) & (label == 0)
+    assert statistics(label, 3, 1.0)["holes_mm2"] == holes.sum()
+    for code in range(n_classes + 1):
         expected, count = ndimage.label(label == code)
         pairs = {(int(a), int(b)) for a, b in zip(root[label == code], expected[label == code], strict=True)}
         assert len(pairs) == count == len({a for a, _ in pairs})

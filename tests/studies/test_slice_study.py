@@ -11,7 +11,7 @@ from semiqc_jax.errors import DataError, NothingUsableError
 from semiqc_jax.files import read_json
 from semiqc_jax.quality.short_axis import SHORT_AXIS_CHECKS
 from semiqc_jax.rounds.slice_judge import read_slice_regressor
-from semiqc_jax.segmentation.assemble import assemble_evidence
+from semiqc_jax.segmentation.assemble import BY_CLASS, assemble_evidence
 from semiqc_jax.studies.slice_tables import read_slices
 from semiqc_jax.studies.slices import study_slices
 
@@ -29,12 +29,12 @@ def write_table(path: Path, seed: int, labelled: int, patients: int = PATIENTS) 
     flat = {
         "enclosure": dice,
         "confidence": np.clip(dice / 2 + rng.uniform(0.1, 0.5, lead), 0, 1),
-        "contact": 0 * dice,
+        **dict.fromkeys(("contact", "attachment", "holes_mm2", "flip_variance"), 0 * dice),
+        "flips": 4 + 0 * dice,
         "entropy": 1 - dice / 2,
         "uncertain_pixels": 9 + 0 * dice,
     }
-    names = ("perimeter_mm", "components", "largest_fraction", "intensity_mean", "intensity_max")
-    each = dict.fromkeys(names, np.ones_like(area)) | {"area_mm2": area, "centroid_mm": np.zeros((*area.shape, 2))}
+    each = dict.fromkeys(BY_CLASS, np.ones_like(area)) | {"area_mm2": area, "centroid_mm": np.zeros((*area.shape, 2))}
     studies = [{k: np.asarray(v[n], np.float32) for k, v in (flat | each).items()} for n in range(patients)]
     evidence = assemble_evidence(studies, [np.full(SLICES, 10.0)] * patients)
     np.savez(
