@@ -71,7 +71,7 @@ FEATURES: tuple[Feature, ...] = (
 # (config.quality.rules_off). The published limits of Ruijsink 2020 (a stroke-volume difference of at most 10 %) and of
 # the UK Biobank pipeline (six slices without a gap) reject diseased hearts and short stacks: they are there to be
 # switched on (config.quality.limits). Limits and weights of flip_agreement and rv_attached were set on the tables of
-# docs/results/quality.md, those of the peak rates on the training curves of docs/results/curves.md.
+# docs/results/quality.md, those of the peak rates on all curves of docs/results/curves.md.
 RULES: tuple[Rule, ...] = (
     above("profile_roughness", 0.4, 0.1, 4, "Areas jump from slice to slice (roughness {value:.2f})"),
     below("confidence", 0.88, 0.02, 6, "The network is unsure (mean confidence {value:.2f})"),
