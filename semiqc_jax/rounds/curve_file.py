@@ -11,7 +11,7 @@ import numpy as np
 from semiqc_jax.anatomy import SHORT_AXIS
 from semiqc_jax.datasets.cohort import Cohort
 from semiqc_jax.errors import ConfigError, DataError
-from semiqc_jax.files import write_bytes
+from semiqc_jax.files import write_arrays
 from semiqc_jax.quality.curve_chance import CurveJudge, curve_judge_arrays, curve_judge_from
 from semiqc_jax.quality.curve_judge import MIN_FRAMES
 from semiqc_jax.settings import QualitySettings
@@ -23,9 +23,7 @@ MEND = "make one with launch/train_curve_judge.py"
 
 def write_curve_judge(path: Path, judge: CurveJudge) -> None:
     """Write a judge of curves in one piece."""
-    buffer = io.BytesIO()
-    np.savez_compressed(buffer, allow_pickle=False, **curve_judge_arrays(judge))
-    write_bytes(path, buffer.getvalue())
+    write_arrays(path, curve_judge_arrays(judge))
 
 
 def read_curve_judge(path: Path, task: str = SHORT_AXIS.name) -> CurveJudge:

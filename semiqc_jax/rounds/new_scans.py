@@ -18,7 +18,7 @@ from semiqc_jax.datasets.cohort import Subject
 from semiqc_jax.datasets.readers.found import Found, files_digest
 from semiqc_jax.datasets.readers.nifti_file import write_label
 from semiqc_jax.downstream.curves import slice_extent_mm, task_curves
-from semiqc_jax.files import write_bytes
+from semiqc_jax.files import write_arrays
 from semiqc_jax.pipeline import Segmentation
 from semiqc_jax.segmentation.assemble import MEASURED
 
@@ -83,9 +83,7 @@ class Output:
         kept = (extent, curves, np.zeros(0) if time is None else time, np.nan if pressure is None else pressure)
         arrays: dict[str, Any] = {**dict(zip(GEOMETRY, kept)), **segmented.statistics}
         arrays["source"] = np.array(json.dumps(self._source(found)))
-        buffer = io.BytesIO()
-        np.savez_compressed(buffer, allow_pickle=False, **arrays)
-        write_bytes(self._evidence_path(found.subject_id), buffer.getvalue())
+        write_arrays(self._evidence_path(found.subject_id), arrays)
         return Scan(found.subject_id, segmented.statistics, extent, curves, time, pressure)
 
     def _evidence_path(self, subject_id: str) -> Path:

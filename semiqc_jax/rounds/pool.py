@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -18,7 +17,7 @@ from numpy.typing import NDArray
 from semiqc_jax.datasets.cohort import Cohort, read_truth
 from semiqc_jax.downstream.curves import slice_extent_mm
 from semiqc_jax.evaluation.overlap import mean_dice
-from semiqc_jax.files import read_json, write_bytes, write_csv, write_json
+from semiqc_jax.files import read_json, write_arrays, write_csv, write_json
 from semiqc_jax.quality.groups import group_codes
 from semiqc_jax.quality.score import Quality
 from semiqc_jax.quality.slice_score import frame_scores
@@ -200,9 +199,7 @@ def _write_choice(
         ids = [info.subject_id for info in infos]
         ranks = np.asarray(selection.score) if in_sight else None
         write_slices(pool.folder / "slices.csv", ids, exists, weight, np.asarray(choice.slice_score), ranks)
-    buffer = io.BytesIO()
-    np.savez_compressed(buffer, weight=weight)
-    write_bytes(pool.folder / WEIGHTS, buffer.getvalue())
+    write_arrays(pool.folder / WEIGHTS, {"weight": weight})
     write_json(
         pool.manifest,
         {

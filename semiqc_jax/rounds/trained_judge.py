@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import zipfile
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
@@ -10,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from semiqc_jax.errors import ConfigError, DataError
-from semiqc_jax.files import write_bytes
+from semiqc_jax.files import write_arrays
 from semiqc_jax.quality.checks import FLIPS, Checks
 from semiqc_jax.quality.classifier_arrays import from_arrays, to_arrays
 from semiqc_jax.quality.learned import Classifier
@@ -24,9 +23,7 @@ MEND = "make one with launch/train_quality.py"
 
 def write_classifier(path: Path, classifier: Classifier) -> None:
     """Write a classifier in one piece."""
-    buffer = io.BytesIO()
-    np.savez_compressed(buffer, allow_pickle=False, **to_arrays(classifier))
-    write_bytes(path, buffer.getvalue())
+    write_arrays(path, to_arrays(classifier))
 
 
 def read_classifier(path: Path, checks: Checks, mend: str = MEND) -> Classifier:

@@ -15,7 +15,6 @@ and `label` uint8 [M, T, Z, S, S] on that grid, `n_slices` [M].
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -31,7 +30,7 @@ from semiqc_jax.datasets.opening import open_cohort
 from semiqc_jax.downstream.curves import slice_extent_mm
 from semiqc_jax.errors import NothingUsableError
 from semiqc_jax.evaluation.overlap import dice, mean_dice
-from semiqc_jax.files import read_json, write_bytes
+from semiqc_jax.files import read_json, write_arrays
 from semiqc_jax.inputs.grid import Geometry, Grid, label_on_grid, network_to_native, sample_linear
 from semiqc_jax.parallel import Devices
 from semiqc_jax.pipeline import Segmentation, Segmenter, cohort_cines, segment_studies
@@ -71,11 +70,11 @@ def study_networks(runs: Path, data: Path, output: Path) -> list[Path]:
                 fresh = Segmenter.of(model, Devices.of(), BATCH) if segmenter is None else segmenter
                 segmenter = fresh.with_variables(model.variables)
                 network = {"step": np.array(step), "sha256": np.array(sha256)}
-                _write(path, {**_table(run, f"{run.name}, step {step}", segmenter, cohort, subjects), **network})
+                write_arrays(path, {**_table(run, f"{run.name}, step {step}", segmenter, cohort, subjects), **network})
             made.append(path)
     if not (output / COHORT).exists():
         grid = open_model(finished[0])[0].grid
-        _write(output / COHORT, grid_cohort(cohort, subjects, grid))
+        write_arrays(output / COHORT, grid_cohort(cohort, subjects, grid))
     return made
 
 
@@ -84,12 +83,6 @@ def _is_made(path: Path, sha256: str) -> bool:
         return False
     with np.load(path, allow_pickle=False) as data:
         return str(data["sha256"]) == sha256
-
-
-def _write(path: Path, arrays: dict[str, Any]) -> None:
-    buffer = io.BytesIO()
-    np.savez_compressed(buffer, allow_pickle=False, **arrays)
-    write_bytes(path, buffer.getvalue())
 
 
 def _table(run: Path, name: str, segmenter: Segmenter, cohort: Cohort, subjects: Sequence[int]) -> dict[str, Any]:

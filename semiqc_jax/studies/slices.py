@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Collection
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ from jaxtyping import Bool, Float
 from numpy.typing import NDArray
 
 from semiqc_jax.errors import NothingUsableError
-from semiqc_jax.files import write_bytes, write_json, write_text
+from semiqc_jax.files import write_arrays, write_json, write_text
 from semiqc_jax.progress import progress
 from semiqc_jax.quality.slice_ridge import SliceRegressor, fit_slices, predicted_dice, slice_regressor_arrays
 from semiqc_jax.quality.tasks import checks_of
@@ -45,9 +44,7 @@ def study_slices(tables: Path, output: Path, exclude: Collection[str] = ()) -> d
         raise NothingUsableError("fewer than two patients", tables, "make tables of more, launch/study_networks.py")
     regressor = fit(table)
     found = figures(table, regressor)
-    buffer = io.BytesIO()
-    np.savez_compressed(buffer, allow_pickle=False, **slice_regressor_arrays(regressor))
-    write_bytes(output / REGRESSOR, buffer.getvalue())
+    write_arrays(output / REGRESSOR, slice_regressor_arrays(regressor))
     write_json(output / "results.json", found)
     write_text(output / "table.md", markdown(found))
     return found
